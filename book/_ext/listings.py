@@ -41,6 +41,9 @@ log = logging.getLogger(__name__)
 # ------------------------------------------------------------ the web of listings
 
 
+DEFINITION = re.compile(r"(?:(?:async +)?def|class) +(\w+)")
+
+
 @dataclass(eq=False)
 class Part:
     """A listing and its neighbours."""
@@ -61,7 +64,11 @@ class Part:
 
     @property
     def label(self) -> str:
-        return f"⟨{self.listing.name}⟩" if self.listing.name else str(self.listing.file)
+        """Its name, or else what it defines, or else its file."""
+        if self.listing.name:
+            return f"⟨{self.listing.name}⟩"
+        defined = [match[1] for line in self.listing.lines if (match := DEFINITION.match(line))]
+        return ", ".join(defined) or str(self.listing.file)
 
     @property
     def home_anchor(self) -> str:
@@ -79,6 +86,7 @@ class Web:
             of_doc = self.parts.setdefault(listing.chapter.removesuffix(".md"), [])
             of_doc.append(Part(listing, unique_anchor(listing, {part.anchor for part in of_doc})))
         self.first: dict[str, Part] = {}  # by fragment name
+        self.files: dict[str, dict[str, list[Part]]] = {}  # the parts of a file, by chapter
         self._link()
         self._settle()
 
@@ -95,14 +103,6 @@ class Web:
         of_doc = self.parts.get(line.chapter.removesuffix(".md"), [])
         i = bisect_right(of_doc, line.row, key=lambda part: part.listing.first)
         return of_doc[i - 1] if i and line.row else None
-
-    def contents(self, file: str) -> dict[str, dict[Part, list[int]]]:
-        """By chapter, the parts that make a file and their line numbers in it."""
-        found: dict[str, dict[Part, list[int]]] = {}
-        for number, line in enumerate(self.book.files[file], 1):
-            if part := self.origin(line):
-                found.setdefault(part.doc, {}).setdefault(part, []).append(number)
-        return found
 
     def _link(self) -> None:
         last_of_file: dict[str, Part] = {}
@@ -134,6 +134,8 @@ class Web:
                     part.home, part.lands = file, True
         for part in self.all():
             part.home = part.home or part.listing.file
+            if part.home:
+                self.files.setdefault(part.home, {}).setdefault(part.doc, []).append(part)
 
 
 def unique_anchor(listing: tangle.Listing, taken: set[str]) -> str:
@@ -348,16 +350,13 @@ class Weave(SphinxPostTransform):
     def _files(self, web: Web) -> nodes.definition_list:
         """Each file, with its parts by chapter."""
         entries = nodes.definition_list(classes=["listing-index"])
-        for file in web.book.files:
+        for file, by_doc in sorted(web.files.items()):
             chapters = nodes.definition()
-            for doc, parts in web.contents(file).items():
+            for doc, parts in by_doc.items():
                 chapter = nodes.paragraph("", "", self._link(doc, "", title(self.env, doc)))
-                for i, (part, rows) in enumerate(parts.items()):
-                    label = part.label if part.listing.name else f"lines {rows[0]}–{rows[-1]}"
-                    chapter += [
-                        nodes.Text(", " if i else ": "),
-                        self._link(doc, part.anchor, label),
-                    ]
+                for i, part in enumerate(part for part in parts if not part.name_before):
+                    link = self._link(doc, part.anchor, part.label)
+                    chapter += [nodes.Text(", " if i else ": "), link]
                 chapters += chapter
             term = nodes.term("", "", self._file_link(file))
             entries += nodes.definition_list_item("", term, chapters)
@@ -387,10 +386,9 @@ def relinked_pages(app: Sphinx, env: BuildEnvironment) -> list[str]:
             for part in parts
         ]
     index = [
-        (file, doc, title(env, doc), part.anchor, rows[0], rows[-1])
-        for file in web.book.files
-        for doc, parts in web.contents(file).items()
-        for part, rows in parts.items()
+        (file, doc, title(env, doc), [(part.anchor, part.label) for part in parts])
+        for file, by_doc in web.files.items()
+        for doc, parts in by_doc.items()
     ]
     links |= {doc: index for doc in index_pages(env)}
     before, domain.data["links"] = domain.data["links"], links
@@ -462,7 +460,7 @@ def file_pages(app: Sphinx) -> Iterator[tuple[str, dict[str, str], str]]:
     for file in web.book.files:
         page = Path(app.builder.get_outfilename(f"src/{file}"))
         pages.add(page)
-        docs = list(web.contents(file))
+        docs = list(web.files.get(file, ()))
         chapters = [Path(app.builder.get_outfilename(doc)) for doc in docs]
         if written(page) <= max(map(written, chapters), default=0):
             context = {"title": escape(file), "body": file_body(app, web, file, docs)}
@@ -505,7 +503,8 @@ def file_body(app: Sphinx, web: Web, file: str, docs: list[str]) -> str:
         blocks.append(f'<span class="run"{ident}>{origin}<span class="lines">{code}</span></span>')
     return (
         f"<h1>{escape(file).replace('/', '/<wbr>')}</h1>\n<p>{about}</p>\n"
-        f'<div class="listing-source highlight"><pre tabindex="0">{"".join(blocks)}</pre></div>\n'
+        '<div class="listing-source highlight full-width"><pre tabindex="0">'
+        f"{''.join(blocks)}</pre></div>\n"
     )
 
 
