@@ -29,7 +29,8 @@ kernelspec:
 """
 PAGES = {
     "_toc.yml": "format: jb-book\nroot: book/one\nchapters:\n- file: book/two\n- file: book/three\n",
-    "book/one.md": FRONT + """\
+    "book/one.md": FRONT
+    + """\
 # One
 
 ```python file=policywerk/shared.py
@@ -54,7 +55,8 @@ from policywerk.deep import quadruple
 quadruple(10)
 ```
 """,
-    "book/two.md": FRONT + """\
+    "book/two.md": FRONT
+    + """\
 # Two
 
 ```python file=policywerk/other.py
@@ -71,7 +73,8 @@ from policywerk.other import half
 half(stage.evidence.load())
 ```
 """,
-    "book/three.md": FRONT + """\
+    "book/three.md": FRONT
+    + """\
 # Three
 
 ```{code-cell}
@@ -141,7 +144,9 @@ class Book:
             capfd.readouterr()
             app.build()
         progress = capfd.readouterr().err.splitlines()
-        return sorted(re.match(r"executed book/(\w+) in \d+\.\d s \(", line)[1] for line in progress)
+        return sorted(
+            re.match(r"executed book/(\w+) in \d+\.\d s \(", line)[1] for line in progress
+        )
 
     def page(self, name: str) -> str:
         html = (self.root / "_build" / "html" / "book" / f"{name}.html").read_text(encoding="utf-8")
@@ -212,7 +217,9 @@ def test_a_failing_cell_fails_each_time_and_names_the_lines(tmp_path, capfd):
 def test_a_cell_that_hangs_is_named(tmp_path, capfd):
     book = Book(tmp_path)
     book.write("book/one.md", "# Nothing to run\n")
-    book.edit("book/three.md", "name: python3\n", "name: python3\nmystnb:\n  execution_timeout: 1\n")
+    book.edit(
+        "book/three.md", "name: python3\n", "name: python3\nmystnb:\n  execution_timeout: 1\n"
+    )
     book.edit("book/three.md", 'print("nothing but itself")', "while True: pass")
     with pytest.raises(SystemExit, match=r"book/three\.md:\d+: this cell was stopped after 1 s"):
         book.build(capfd)
@@ -220,12 +227,32 @@ def test_a_cell_that_hangs_is_named(tmp_path, capfd):
 
 def test_an_interrupted_build_leaves_no_kernel_behind(tmp_path):
     book = Book(tmp_path)
-    book.edit("book/three.md", "print(", "import os, time; open(os.environ['PIDFILE'], 'w').write("
-              "str(os.getpid())); time.sleep(60)\nprint(")
+    book.edit(
+        "book/three.md",
+        "print(",
+        "import os, time; open(os.environ['PIDFILE'], 'w').write("
+        "str(os.getpid())); time.sleep(60)\nprint(",
+    )
     pidfile = tmp_path / "pid"
-    options = ["-D", "extensions=myst_nb,execution", "-D", "root_doc=book/one", "-D", "html_theme=basic"]
+    options = [
+        "-D",
+        "extensions=myst_nb,execution",
+        "-D",
+        "root_doc=book/one",
+        "-D",
+        "html_theme=basic",
+    ]
     build = subprocess.Popen(
-        [sys.executable, "-m", "sphinx", "-q", "-C", *options, str(tmp_path), str(tmp_path / "_build/html")],
+        [
+            sys.executable,
+            "-m",
+            "sphinx",
+            "-q",
+            "-C",
+            *options,
+            str(tmp_path),
+            str(tmp_path / "_build/html"),
+        ],
         env={**os.environ, "PYTHONPATH": str(EXTENSIONS), "PIDFILE": str(pidfile)},
         stderr=subprocess.DEVNULL,
     )
@@ -270,7 +297,9 @@ def test_a_kept_run_holds_while_its_files_do(tmp_path):
         return Store(tmp_path / "store", tmp_path).find("recipe")
 
     assert found() is None
-    path = Store(tmp_path / "store", tmp_path).keep("recipe", ["data.txt", "absent.txt"], {"cells": []})
+    path = Store(tmp_path / "store", tmp_path).keep(
+        "recipe", ["data.txt", "absent.txt"], {"cells": []}
+    )
     assert found() == path
     (tmp_path / "data.txt").write_text("2")
     assert found() is None

@@ -132,7 +132,9 @@ class Store:
 # --- One run ---------------------------------------------------------------------------------
 
 
-def execute(chapter: Chapter, root: Path, timeout: int, kernels: list[NotebookClient]) -> dict[str, Any]:
+def execute(
+    chapter: Chapter, root: Path, timeout: int, kernels: list[NotebookClient]
+) -> dict[str, Any]:
     """Run the cells in a fresh kernel; what it read and its outputs, or ChapterFailed."""
     notebook = chapter.notebook
     started, running = time.perf_counter(), 0
@@ -189,7 +191,8 @@ def execute(chapter: Chapter, root: Path, timeout: int, kernels: list[NotebookCl
 
 def _environment(root: Path, ipython: Path, report: Path) -> dict[str, str]:
     one_thread = dict.fromkeys(
-        ["OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "VECLIB_MAXIMUM_THREADS"], "1"
+        ["OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "VECLIB_MAXIMUM_THREADS"],
+        "1",
     )
     return {
         **os.environ,
@@ -240,7 +243,10 @@ def _explain(chapter: Chapter, root: Path, index: int, failure: dict[str, Any]) 
         if cell := re.fullmatch(r"In\[(\d+)\]", file):
             number = ran[int(cell[1]) - 1]
             source = chapter.notebook.cells[number].source.splitlines()
-            place, text = f"{chapter.docname}.md:{_first_line(chapter, number) + line - 1}", source[line - 1]
+            place, text = (
+                f"{chapter.docname}.md:{_first_line(chapter, number) + line - 1}",
+                source[line - 1],
+            )
         else:
             place, text = _listing(root, file, line)
         message.append(f"  {place}{f', in {function}' if function else ''}\n      {text.strip()}")
@@ -286,8 +292,11 @@ def execute_all(cold: list[Chapter], root: Path, timeout: int, store: Store) -> 
                 seconds[chapter.docname] = run["seconds"]
                 store.keep_seconds(seconds)
                 count = f"{done} of {len(cold)}, {len(cold) - done} left"
-                print(f"executed {chapter.docname} in {run['seconds']:.1f} s ({count})",
-                      file=sys.stderr, flush=True)
+                print(
+                    f"executed {chapter.docname} in {run['seconds']:.1f} s ({count})",
+                    file=sys.stderr,
+                    flush=True,
+                )
         except BaseException:
             _stop(list(jobs), kernels)
             raise

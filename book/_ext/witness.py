@@ -38,7 +38,9 @@ def load_ipython_extension(shell: Any) -> None:
         return "/".join(parts)
 
     def failure(error: BaseException) -> dict[str, Any]:
-        frames = [(frame.filename, frame.lineno, frame.name) for frame in extract_tb(error.__traceback__)]
+        frames = [
+            (frame.filename, frame.lineno, frame.name) for frame in extract_tb(error.__traceback__)
+        ]
         if isinstance(error, SyntaxError) and error.filename:
             frames.append((error.filename, error.lineno, ""))
         places = []
