@@ -334,6 +334,15 @@ def test_names_at_line_ends_do_not_overlap():
     assert min(b - a for a, b in itertools.pairwise(places)) > 10
 
 
+def test_a_line_that_ends_at_zero_is_named_at_its_last_point_on_a_logarithmic_axis():
+    figure, axes = chart("sweep", "change", log=True)
+    axes.plot([1, 2, 3], [1, 0.1, 0], label="change")
+    name_ends(axes)
+    (name,) = axes.texts
+    assert name.xy == (2, 0.1)
+    assert ">change</text>" in Still(figure, alt="The change falls.").html()
+
+
 def luminance(colour):
     return sum(w * c for w, c in zip((0.2126, 0.7152, 0.0722), linear(colour), strict=True))
 

@@ -6,7 +6,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.patches import Polygon, Rectangle
 
-from stage.chart import axes, figure
+from stage.chart import axes, end_of, figure
 from stage.palette import FAINT, MUTED, NOW, POLICY, tint
 from stage.style import SMALL
 
@@ -221,4 +221,4 @@ class TracePane:
             self.lines[label].set_data(xs, ys)
             self.names[label].set_visible(len(xs) > 0)
             if len(xs):
-                self.names[label].xy = xs[-1], ys[-1]
+                self.names[label].xy = end_of(self.lines[label])
