@@ -280,6 +280,15 @@ def test_a_wide_still_is_laid_out_a_second_time_for_a_telephone():
     assert tuple(figure.get_size_inches()) == (7.2, 3.2)
 
 
+def test_a_wide_map_shrinks_unless_it_is_given_a_narrow_one():
+    wide, narrow = Figure((7.2, 4)), Figure((3.6, 2.5))
+    for figure in (wide, narrow):
+        GridPane(figure, WORLD)
+    assert Still(wide, alt="A map.").html().count("<svg") == 1
+    both = Still(wide, narrow, alt="A map.").html()
+    assert re.findall(r'viewBox="0 0 (\d+)', both) == ["518", "259"]
+
+
 def test_text_keeps_no_font_and_ink_is_the_colour_around_it():
     figure, axes = bare_figure()
     axes.text(1, 1, "word", ha="center")

@@ -50,7 +50,7 @@ def chart(
 
 
 def end_of(line: Line2D) -> tuple[float, float]:
-    """The last point of a line that its axes can show: on a logarithmic axis, the last above zero."""
+    """The last point of a line that its axes can show: on logarithmic ones, the last above zero."""
     heights = line.axes.yaxis.get_transform().transform(line.get_ydata(orig=False))
     last = np.flatnonzero(np.isfinite(heights))[-1]
     return tuple(map(float, line.get_xydata()[last]))

@@ -5,6 +5,7 @@ from collections.abc import Collection, Mapping, Sequence
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.patches import Polygon, Rectangle
+from matplotlib.text import Text
 
 from stage.chart import axes, end_of, figure
 from stage.palette import FAINT, MUTED, NOW, POLICY, tint
@@ -64,52 +65,62 @@ class GridPane:
 
     def __init__(self, fig: Figure, world, *, scale: float = 1.0, digits: int = 2) -> None:
         self.scale, self.digits = scale, digits
+        self.corner: dict[State, tuple[float, float]] = {}
         self.cells: dict[State, Rectangle] = {}
-        self.numbers = {}
+        self.numbers: dict[State, Text] = {}
         self.arrows: dict[tuple[State, int], Polygon] = {}
-        canvas, width, height = _canvas(fig)
+        self._canvas, width, height = _canvas(fig)
         left, top = 15, 35
-        side = self.side = min((width - left - 2) / world.columns, (height - top - 2) / world.rows)
-        self.corner = {
-            (row, column): (left + column * side, top + row * side)
-            for row in range(world.rows)
-            for column in range(world.columns)
-        }
-        quiet = {"ha": "center", "va": "center", "color": MUTED, "size": SMALL}
-        self.title = canvas.text(left, 9, "", va="center")
+        self._side = min((width - left - 2) / world.columns, (height - top - 2) / world.rows)
+        self.title = self._canvas.text(left, 9, "", va="center")
         for row in range(world.rows):
-            canvas.text(left - 8, top + (row + 0.5) * side, row, **quiet)
+            self._small(left - 8, top + (row + 0.5) * self._side, f"{row}")
         for column in range(world.columns):
-            canvas.text(left + (column + 0.5) * side, top - 8, column, **quiet)
-        for state, (x, y) in self.corner.items():
-            cell = canvas.add_patch(Rectangle((x, y), side, side, fc="none", ec=FAINT, lw=1))
-            centre = x + side / 2, y + side / 2
-            if state in world.walls:
-                cell.set_facecolor((MUTED, 0.6))
-            elif state in world.terminals:
-                reward = world.terminals[state]
-                _paint(cell, reward, abs(reward))
-                inset = side * 0.1
-                frame = Rectangle((x + inset, y + inset), side - 2 * inset, side - 2 * inset)
-                frame.set(fill=False, edgecolor=MUTED, linewidth=1)
-                canvas.add_patch(frame)
-                sign = "+" if reward > 0 else ""
-                canvas.text(
-                    *centre, sign + number(reward, 0), ha="center", va="center", weight="bold"
-                )
-                canvas.text(centre[0], y + side * 0.74, "end", **quiet)
-            else:
-                self.cells[state] = cell
-                self.numbers[state] = canvas.text(*centre, "", ha="center", va="center", zorder=3)
-                for action, (right, down) in enumerate(MOVES):
-                    tip = centre[0] + right * side * 0.46, centre[1] + down * side * 0.46
-                    arrow = canvas.add_patch(_arrow(*tip, (right, down), side * 0.11))
-                    self.arrows[state, action] = arrow
-                if state == world.start:
-                    canvas.text(centre[0], y + side * 0.74, "start", **quiet)
-        self.now = canvas.add_patch(
-            Rectangle((0, 0), side, side, fill=False, ec=NOW, lw=3, zorder=4)
-        )
+            self._small(left + (column + 0.5) * self._side, top - 8, f"{column}")
+        for row in range(world.rows):
+            for column in range(world.columns):
+                corner = left + column * self._side, top + row * self._side
+                self._place(world, (row, column), corner)
+        self.now = self._box((0, 0), self._side, fill=False, ec=NOW, lw=3, zorder=4)
+
+    def _place(self, world, state: State, corner: tuple[float, float]) -> None:
+        """Draw what is at a state and never changes, and keep what does."""
+        side = self._side
+        x, y = (place + side / 2 for place in corner)
+        cell = self._box(corner, side, fc="none", ec=FAINT, lw=1)
+        self.corner[state] = corner
+        if state in world.walls:
+            cell.set_facecolor((MUTED, 0.6))
+            return
+        if state in world.terminals:
+            reward = world.terminals[state]
+            _paint(cell, reward, abs(reward))
+            inner = corner[0] + side * 0.1, corner[1] + side * 0.1
+            self._box(inner, side * 0.8, fill=False, ec=MUTED, lw=1)
+            self._number(x, y, f"{reward:+g}".replace("-", "−")).set_weight("bold")
+            self._small(x, y + side * 0.25, "end")
+            return
+        self.cells[state] = cell
+        self.numbers[state] = self._number(x, y, "")
+        for action, (right, down) in enumerate(MOVES):
+            tip = x + right * side * 0.46, y + down * side * 0.46
+            arrow = self._canvas.add_patch(_arrow(*tip, (right, down), side * 0.11))
+            self.arrows[state, action] = arrow
+        if state == world.start:
+            self._small(x, y + side * 0.25, "start")
+
+    def _box(self, corner: tuple[float, float], side: float, **look) -> Rectangle:
+        return self._canvas.add_patch(Rectangle(corner, side, side, **look))
+
+    def _number(self, x: float, y: float, text: str) -> Text:
+        """A number as large as leaves room for the arrows on either side."""
+        width = 0.9 + 0.56 * (1 + self.digits)  # in ems, with its minus and its point
+        size = min(9, self._side * 0.7 / width)
+        return self._canvas.text(x, y, text, ha="center", va="center", size=size, zorder=3)
+
+    def _small(self, x: float, y: float, text: str) -> None:
+        size = min(SMALL, self._side * 0.27)
+        self._canvas.text(x, y, text, ha="center", va="center", size=size, color=MUTED)
 
     def show(
         self,

@@ -5,12 +5,12 @@ import shutil
 from pathlib import Path
 
 import pytest
+from browser import ARGUMENTS, MISSING, chromium
 from matplotlib.figure import Figure
 from stage.film import Film
 from stage.palette import ESTIMATE
 
 STATIC = Path(__file__).parents[2] / "book" / "_static"
-CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
 pytestmark = pytest.mark.site
 
 
@@ -61,11 +61,12 @@ def write(path, film):
 
 @pytest.fixture(scope="module")
 def browser():
-    sync_api = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
-    with sync_api.sync_playwright() as playwright:
-        yield playwright.chromium.launch(
-            executable_path=CHROMIUM, args=["--no-sandbox", "--disable-gpu"]
-        )
+    from playwright.sync_api import sync_playwright
+
+    program = chromium()
+    assert program, MISSING
+    with sync_playwright() as playwright:
+        yield playwright.chromium.launch(executable_path=program, args=ARGUMENTS)
 
 
 @pytest.fixture
