@@ -8,13 +8,13 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.ticker import LogLocator
 
-import stage.style  # noqa: F401  sets the manner of the house
+from stage.style import PAGE
 
 LINE = 11.5  # points from one line of text to the next
 
 
 def figure(width: float, height: float) -> Figure:
-    """An empty figure, sizes in inches: 3.6 is a column of a film, 7.2 the width of the page."""
+    """An empty figure, sizes in inches; `stage.style` has the widths COLUMN and PAGE."""
     return Figure((width, height), layout="constrained")
 
 
@@ -42,7 +42,7 @@ def _decades(plot: Axes) -> float:
 
 
 def chart(
-    across: str, up: str, *, size: tuple[float, float] = (7.2, 3.2), log: bool = False
+    across: str, up: str, *, size: tuple[float, float] = (PAGE, 2.8), log: bool = False
 ) -> tuple[Figure, Axes]:
     """A figure and its axes: `across` names what runs along the x axis, `up` what is measured."""
     fig = figure(*size)

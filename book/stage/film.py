@@ -15,10 +15,10 @@ from itertools import pairwise
 from matplotlib.figure import Figure
 from matplotlib.layout_engine import ConstrainedLayoutEngine
 
+from stage.style import COLUMN
 from stage.vector import Drawing, artist_of, capture, opening
 
 WIDE = 5 * 72  # points; a wider figure takes a row of its own
-NARROW = 3.6  # inches; at this width a wide chart is laid out again, for a telephone
 OWN = "\ue000"  # stands for the id of the whole until its content, and so its id, is known
 _REFERENCE = re.compile(r"#([mph][0-9a-f]{10})\b")
 
@@ -91,7 +91,7 @@ class Still:
     """One figure; a wide one has a narrow version for a telephone, where its text is as large.
 
     A wide chart is laid out again for that. For what is drawn to scale, such as a map, give
-    `narrow`: the same drawn in a figure of 3.6 inches; without it the wide one shrinks.
+    `narrow`: the same drawn in a figure as wide as a column; without it the wide one shrinks.
     """
 
     def __init__(self, figure: Figure, narrow: Figure | None = None, *, alt: str) -> None:
@@ -101,7 +101,7 @@ class Still:
             self.panes.append(_Pane(narrow, [capture(narrow)], 1))
         elif self.panes[0].wide and isinstance(figure.get_layout_engine(), ConstrainedLayoutEngine):
             width, height = figure.get_size_inches()
-            figure.set_size_inches(NARROW, height)
+            figure.set_size_inches(COLUMN, height)
             self.panes.append(_Pane(figure, [capture(figure)], 1))
             figure.set_size_inches(width, height)
 

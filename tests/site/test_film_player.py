@@ -17,8 +17,8 @@ pytestmark = pytest.mark.site
 def squares(frames):
     """A film of three panes in which a square walks to the right and a word counts."""
     figures, patches = [], []
-    for height in (3.6, 2.0, 1.5):
-        figure = Figure((3.6, height))
+    for height in (3.1, 1.7, 1.3):
+        figure = Figure((3.1, height))
         axes = figure.add_axes((0, 0, 1, 1))
         axes.set_axis_off()
         axes.set(xlim=(0, frames), ylim=(0, 1))
