@@ -51,6 +51,7 @@
 
     unfold() { // each track beside its element, values that grow written out
       const moving = this.querySelectorAll("[data-t]");
+      if (moving.length !== this.tracks.length) throw Error("the timeline is not of this film");
       this.tracks = this.tracks.flatMap((track, i) => Object.entries(track).map(([name, steps]) => {
         steps.forEach((step, j) => { if (step[2]) step[1] = steps[j - 1][1] + step[1]; });
         return { element: moving[i], name, steps };

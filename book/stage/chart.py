@@ -2,7 +2,7 @@
 
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.ticker import LogFormatter, LogLocator
+from matplotlib.ticker import LogLocator
 
 import stage.style  # noqa: F401  sets the manner of the house
 
@@ -23,8 +23,8 @@ def axes(fig: Figure, across: str, up: str, *, log: bool = False) -> Axes:
     if log:
         new.set_yscale("log", nonpositive="mask")
         new.yaxis.set_major_formatter(lambda y, _: f"{y:.12f}".rstrip("0").rstrip("."))
-        new.yaxis.set_minor_locator(LogLocator(subs=(2, 5)))
-        new.yaxis.set_minor_formatter(LogFormatter(minor_thresholds=(2, 0.5)))
+        new.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5), numticks=4))
+        new.minorticks_off()
     return new
 
 

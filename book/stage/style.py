@@ -32,7 +32,6 @@ mpl.rcParams.update(
         "xtick.labelsize": SMALL,
         "ytick.labelsize": SMALL,
         "xtick.major.size": 3,
-        "ytick.minor.size": 3,
         "ytick.major.size": 3,
         "lines.linewidth": 1.8,
         "lines.solid_capstyle": "round",
