@@ -1,0 +1,47 @@
+# Tangled from book/1988-sutton.md
+"""A walk along five places, left or right by chance, until it leaves the row."""
+
+import random
+from collections.abc import Sequence
+from typing import Any
+
+from policywerk.building_blocks.mdp import Discrete, Outcome, Step, draw_outcome
+
+ROW = ("left end", "A", "B", "C", "D", "E", "right end")
+
+
+class RandomWalk:
+    """From C to either end; leaving at the right pays 1. There is nothing to choose."""
+
+    def __init__(self) -> None:
+        self.states, self.start = ROW, "C"
+        self.action_space = Discrete(1)
+        self.observation_space = Discrete(len(ROW))  # seen by name
+        self.state = self.start
+        self.rng: random.Random | None = None
+
+    def actions(self, state: str) -> Sequence[int]:
+        return () if state in (ROW[0], ROW[-1]) else (0,)
+
+    def outcomes(self, state: str, action: int) -> list[Outcome]:
+        place = ROW.index(state)
+        ways = []
+        for there in (ROW[place - 1], ROW[place + 1]):
+            reward = 1.0 if there == ROW[-1] else 0.0
+            ways.append(Outcome(0.5, there, reward, not self.actions(there)))
+        return ways
+
+    def reset(self, *, seed: int | None = None) -> tuple[str, dict[str, Any]]:
+        if seed is not None or self.rng is None:
+            self.rng = random.Random(seed)
+        self.state = self.start
+        return self.state, {}
+
+    def step(self, action: int = 0) -> Step:
+        if self.rng is None:
+            raise RuntimeError("step() before reset(); begin the episode with reset()")
+        if not self.actions(self.state):  # the end absorbs: nothing more happens
+            return Step(self.state, 0.0, True, False, {})
+        outcome = draw_outcome(self.outcomes(self.state, action), self.rng)
+        self.state = outcome.state
+        return Step(outcome.state, outcome.reward, outcome.terminated, False, {})
