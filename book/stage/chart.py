@@ -1,16 +1,20 @@
 """Charts in the manner of the house: axes labelled in words, each line named where it ends."""
 
+import math
+
+import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
 from matplotlib.ticker import LogLocator
 
-import stage.style  # noqa: F401  sets the manner of the house
+from stage.style import PAGE
 
 LINE = 11.5  # points from one line of text to the next
 
 
 def figure(width: float, height: float) -> Figure:
-    """An empty figure, sizes in inches: 3.6 is a column of a film, 7.2 the width of the page."""
+    """An empty figure, sizes in inches; `stage.style` has the widths COLUMN and PAGE."""
     return Figure((width, height), layout="constrained")
 
 
@@ -22,18 +26,34 @@ def axes(fig: Figure, across: str, up: str, *, log: bool = False) -> Axes:
     new.grid(visible=True, axis="y")
     if log:
         new.set_yscale("log", nonpositive="mask")
-        new.yaxis.set_major_formatter(lambda y, _: f"{y:.12f}".rstrip("0").rstrip("."))
-        new.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5), numticks=4))
-        new.minorticks_off()
+        new.yaxis.set_major_formatter(lambda y, _: _plain(y))
+        new.yaxis.set_minor_locator(LogLocator(subs=(2, 5)))
+        new.yaxis.set_minor_formatter(lambda y, _: _plain(y) if _decades(new) < 2 else "")
     return new
 
 
+def _plain(value: float) -> str:
+    return f"{value:.12f}".rstrip("0").rstrip(".")
+
+
+def _decades(plot: Axes) -> float:
+    low, high = plot.get_ylim()
+    return math.log10(high / low)
+
+
 def chart(
-    across: str, up: str, *, size: tuple[float, float] = (7.2, 3.2), log: bool = False
+    across: str, up: str, *, size: tuple[float, float] = (PAGE, 2.8), log: bool = False
 ) -> tuple[Figure, Axes]:
     """A figure and its axes: `across` names what runs along the x axis, `up` what is measured."""
     fig = figure(*size)
     return fig, axes(fig, across, up, log=log)
+
+
+def end_of(line: Line2D) -> tuple[float, float]:
+    """The last point of a line that its axes can show: on logarithmic ones, the last above zero."""
+    heights = line.axes.yaxis.get_transform().transform(line.get_ydata(orig=False))
+    last = np.flatnonzero(np.isfinite(heights))[-1]
+    return tuple(map(float, line.get_xydata()[last]))
 
 
 def name_ends(plot: Axes) -> None:
@@ -42,8 +62,8 @@ def name_ends(plot: Axes) -> None:
     ends = []
     for line in plot.lines:
         if not line.get_label().startswith("_"):
-            point = line.get_xydata()[-1]
-            ends.append((plot.transData.transform(point)[1], tuple(point), line))
+            point = end_of(line)
+            ends.append((plot.transData.transform(point)[1], point, line))
     free = float("-inf")
     for height, point, line in sorted(ends, key=lambda end: end[0]):
         place = max(height, free)
