@@ -19,17 +19,17 @@ class RandomWalk:
         self.observation_space = Discrete(len(ROW))  # seen by name
         self.state = self.start
         self.rng: random.Random | None = None
+        self.ways: dict[str, list[Outcome]] = {}
+        for west, place, east in zip(ROW, ROW[1:], ROW[2:], strict=False):
+            left = Outcome(0.5, west, 0.0, west == ROW[0])
+            right = Outcome(0.5, east, float(east == ROW[-1]), east == ROW[-1])
+            self.ways[place] = [left, right]
 
     def actions(self, state: str) -> Sequence[int]:
-        return () if state in (ROW[0], ROW[-1]) else (0,)
+        return (0,) if state in self.ways else ()
 
     def outcomes(self, state: str, action: int) -> list[Outcome]:
-        place = ROW.index(state)
-        ways = []
-        for there in (ROW[place - 1], ROW[place + 1]):
-            reward = 1.0 if there == ROW[-1] else 0.0
-            ways.append(Outcome(0.5, there, reward, not self.actions(there)))
-        return ways
+        return self.ways[state]
 
     def reset(self, *, seed: int | None = None) -> tuple[str, dict[str, Any]]:
         if seed is not None or self.rng is None:
@@ -40,7 +40,7 @@ class RandomWalk:
     def step(self, action: int = 0) -> Step:
         if self.rng is None:
             raise RuntimeError("step() before reset(); begin the episode with reset()")
-        if not self.actions(self.state):  # the end absorbs: nothing more happens
+        if self.state not in self.ways:  # the end absorbs: nothing more happens
             return Step(self.state, 0.0, True, False, {})
         outcome = draw_outcome(self.outcomes(self.state, action), self.rng)
         self.state = outcome.state
