@@ -1,11 +1,13 @@
 """Charts in the manner of the house: axes labelled in words, each line named where it ends."""
 
 import math
+from collections.abc import Sequence
 
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
+from matplotlib.text import Annotation
 from matplotlib.ticker import LogLocator
 
 from stage.style import PAGE
@@ -59,20 +61,23 @@ def end_of(line: Line2D) -> tuple[float, float]:
 def name_ends(plot: Axes) -> None:
     """Write each line's label beside its last point, in its colour, no label over another."""
     plot.figure.draw_without_rendering()
-    ends = []
-    for line in plot.lines:
-        if not line.get_label().startswith("_"):
-            point = end_of(line)
-            ends.append((plot.transData.transform(point)[1], point, line))
+    named = [line for line in plot.lines if not line.get_label().startswith("_")]
+    spread(plot, [name_end(plot, line, line.get_label(), end_of(line)) for line in named])
+
+
+def name_end(plot: Axes, line: Line2D, label: str, point: tuple[float, float]) -> Annotation:
+    """A label beside a point, in the colour of the line."""
+    return plot.annotate(
+        label, point, (6, 0), textcoords="offset points", color=line.get_color(), va="center"
+    )
+
+
+def spread(plot: Axes, names: Sequence[Annotation]) -> None:
+    """Move the names of lines up, as far as it takes for none to stand over another."""
+    heights = {name: plot.transData.transform(name.xy)[1] for name in names}
     free = float("-inf")
-    for height, point, line in sorted(ends, key=lambda end: end[0]):
-        place = max(height, free)
-        free = place + LINE * (1 + line.get_label().count("\n"))
-        plot.annotate(
-            line.get_label(),
-            point,
-            (6, place - height),
-            textcoords="offset points",
-            color=line.get_color(),
-            va="center",
-        )
+    for name in sorted(heights, key=heights.__getitem__):
+        half = LINE * (1 + name.get_text().count("\n")) / 2
+        middle = max(heights[name], free + half)
+        free = middle + half
+        name.set_position((6, middle - heights[name]))

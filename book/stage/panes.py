@@ -7,7 +7,7 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Polygon, Rectangle
 from matplotlib.text import Text
 
-from stage.chart import axes, end_of, figure
+from stage.chart import axes, end_of, figure, name_end, spread
 from stage.palette import FAINT, MUTED, NOW, POLICY, tint
 from stage.style import COLUMN
 
@@ -224,9 +224,7 @@ class TracePane:
         self.lines, self.names = {}, {}
         for label, colour in lines.items():
             (self.lines[label],) = self.axes.plot([], [], color=colour, clip_on=False)
-            self.names[label] = self.axes.annotate(
-                label, xlim, (6, 0), textcoords="offset points", color=colour, va="center"
-            )
+            self.names[label] = name_end(self.axes, self.lines[label], label, xlim)
 
     def show(self, points: Mapping[str, tuple[Sequence[float], Sequence[float]]]) -> None:
         """Show each line by its x values and its y values so far."""
@@ -235,3 +233,4 @@ class TracePane:
             self.names[label].set_visible(len(xs) > 0)
             if len(xs):
                 self.names[label].xy = end_of(self.lines[label])
+        spread(self.axes, [name for name in self.names.values() if name.get_visible()])
