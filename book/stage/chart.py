@@ -1,16 +1,20 @@
 """Charts in the manner of the house: axes labelled in words, each line named where it ends."""
 
 import math
+from collections.abc import Sequence
 
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
+from matplotlib.text import Annotation
 from matplotlib.ticker import LogLocator
+from matplotlib.transforms import Bbox
 
 from stage.style import PAGE
 
-LINE = 11.5  # points from one line of text to the next
+ASIDE = 6  # points from the end of a line to its name
+NEAR = 2.5  # names closer than this many widths may meet where the chart is laid out narrow
 
 
 def figure(width: float, height: float) -> Figure:
@@ -59,20 +63,34 @@ def end_of(line: Line2D) -> tuple[float, float]:
 def name_ends(plot: Axes) -> None:
     """Write each line's label beside its last point, in its colour, no label over another."""
     plot.figure.draw_without_rendering()
-    ends = []
-    for line in plot.lines:
-        if not line.get_label().startswith("_"):
-            point = end_of(line)
-            ends.append((plot.transData.transform(point)[1], point, line))
-    free = float("-inf")
-    for height, point, line in sorted(ends, key=lambda end: end[0]):
-        place = max(height, free)
-        free = place + LINE * (1 + line.get_label().count("\n"))
-        plot.annotate(
-            line.get_label(),
-            point,
-            (6, place - height),
-            textcoords="offset points",
-            color=line.get_color(),
-            va="center",
-        )
+    lines = [line for line in plot.lines if not line.get_label().startswith("_")]
+    lay_apart([name_end(line, line.get_label()) for line in lines])
+
+
+def name_end(line: Line2D, name: str) -> Annotation:
+    """The name of a line, to stand beside the point at `xy`."""
+    return line.axes.annotate(
+        name,
+        end_of(line) if len(line.get_xdata()) else (0, 0),
+        (ASIDE, 0),
+        textcoords="offset points",
+        color=line.get_color(),
+        va="center",
+    )
+
+
+def lay_apart(names: Sequence[Annotation]) -> None:
+    """Set names beside their points, and raise those that would lie over a lower one."""
+    placed: list[Bbox] = []
+    for name in names:
+        name.set_position((ASIDE, 0))
+    for box, name in sorted(
+        ((name.get_window_extent(), name) for name in names), key=lambda pair: pair[0].y0
+    ):
+        lift = 0.0
+        for lower in placed:
+            beside = box.x0 > lower.x0 + NEAR * lower.width or lower.x0 > box.x0 + NEAR * box.width
+            if not beside:
+                lift = max(lift, lower.y1 - box.y0)
+        name.set_position((ASIDE, lift))
+        placed.append(box.translated(0, lift))
