@@ -54,14 +54,17 @@ def lighten(
     app: Sphinx, pagename: str, templatename: str, context: dict[str, Any], doctree: Any
 ) -> None:
     """Drop the scripts that a page has no use for; let all others wait until it is shown."""
-    unused = [] if "<pw-film" in context.get("body", "") else ["film.js"]
+    only_for = {"film.js": "<pw-film", "mathematics.js": 'class="math'}
     scripts = []
     for script in context["script_files"]:
         name, body = str(script.filename or ""), script.attributes.get("body") or ""
-        if name.rpartition("/")[2] in unused or body.startswith("DOCUMENTATION_OPTIONS."):
+        used_for = only_for.get(name.rpartition("/")[2], "")
+        if used_for not in context.get("body", "") or body.startswith("DOCUMENTATION_OPTIONS."):
             continue  # options of the theme's version menu and search as you type: we have neither
-        if name and templatename != "search.html":
-            script.attributes["defer"] = "defer"
+        if name:
+            script.attributes.pop("defer", None)  # the object is shared between pages
+            if pagename != "search":  # there, a script in the page waits for none
+                script.attributes["defer"] = "defer"
         scripts.append(script)
     context["script_files"] = scripts
 

@@ -175,7 +175,7 @@ smallest => {
     let size = parseFloat(getComputedStyle(parent).fontSize);
     const scale = parent instanceof SVGElement && parent.getScreenCTM();
     if (scale) size *= scale.a;
-    if (size < smallest - 0.01) found.push(`${size.toFixed(1)} px: ${text.slice(0, 40)}`);
+    if (size && size < smallest - 0.01) found.push(`${size.toFixed(1)} px: ${text.slice(0, 40)}`);
   }
   return found;
 }
