@@ -23,10 +23,10 @@ def figure(width: float, height: float) -> Figure:
 
 
 def axes(fig: Figure, across: str, up: str, *, log: bool = False) -> Axes:
-    """Axes that fill a figure. What is measured stands above them, where it reads level."""
+    """Axes that fill a figure. What is measured stands above, from the left edge."""
     new = fig.add_subplot()
     new.set_xlabel(across)
-    new.set_title(up)
+    fig.suptitle(up, x=0, ha="left")
     new.grid(visible=True, axis="y")
     if log:
         new.set_yscale("log", nonpositive="mask")
