@@ -49,9 +49,10 @@ def random_model(seed, states=6, actions=3):
         table[state] = {}
         for action in range(actions):
             weights = [rng.random() ** 3 for _ in range(4)]
+            chances = [weight / sum(weights) for weight in weights]
             table[state][action] = [
-                Outcome(w / sum(weights), below(states, rng), rng.uniform(-1, 1), rng.random() < 0.1)
-                for w in weights
+                Outcome(chance, below(states, rng), rng.uniform(-1, 1), rng.random() < 0.1)
+                for chance in chances
             ]
     return Table(table)
 

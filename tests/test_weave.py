@@ -1,8 +1,5 @@
 """The woven site: small books are built, and their pages read as a reader would follow them."""
 
-import functools
-import threading
-from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from types import SimpleNamespace
 from urllib.parse import unquote, urlsplit
@@ -373,88 +370,3 @@ def test_mistakes_of_the_book_are_warnings_at_their_place(tmp_path):
         assert told and f"book/wrong.md:{row}: " in told[0], (row, words, result.warnings)
     again = sources.build()
     assert again.status != 0 and "<<nowhere>>" in again.warnings, "told in every build"
-
-
-# ------------------------------------------------------------ in a browser
-
-
-@pytest.fixture(scope="module")
-def browser():
-    playwright = pytest.importorskip("playwright.sync_api")
-    with playwright.sync_playwright() as running:
-        system = next((str(path) for path in [Path("/usr/bin/chromium")] if path.exists()), None)
-        try:
-            chromium = running.chromium.launch(executable_path=system)
-        except playwright.Error as error:
-            pytest.skip(f"no Chromium: {str(error).splitlines()[0]}")
-        yield chromium
-        chromium.close()
-
-
-@pytest.fixture(scope="module")
-def site(built):
-    class Quiet(SimpleHTTPRequestHandler):
-        def log_message(self, *args):
-            pass
-
-    handler = functools.partial(Quiet, directory=built.out)
-    with ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
-        threading.Thread(target=server.serve_forever, daemon=True).start()
-        yield f"http://127.0.0.1:{server.server_port}"
-        server.shutdown()
-
-
-def copied(site, browser, path: str, place: str) -> str:
-    context = browser.new_context(permissions=["clipboard-read", "clipboard-write"])
-    tab = context.new_page()
-    tab.goto(f"{site}/{path}.html")
-    tab.wait_for_selector(f"{place} button.copybtn", state="attached")
-    tab.locator(f"{place} button.copybtn").evaluate("button => button.click()")
-    tab.wait_for_selector(f"{place} button.copybtn.success", state="attached")
-    text = tab.evaluate("navigator.clipboard.readText()")
-    context.close()
-    return text
-
-
-@pytest.mark.site
-def test_the_copy_button_copies_source(sources, site, browser):
-    book = tangle.load(sources.root)
-    text = copied(site, browser, "book/first", "#listing-pack-loop-py")
-    assert text == "\n".join(book.listings[0].lines)
-    assert copied(site, browser, "src/pack/loop.py", ".listing-source").rstrip() == (
-        book.source("pack/loop.py").rstrip()
-    )
-
-
-@pytest.mark.site
-def test_a_reference_is_drawn_with_brackets_and_selected_as_source(site, browser):
-    tab = browser.new_page()
-    tab.goto(f"{site}/book/first.html")
-    mark = tab.locator(".listing-ref >> nth=0")
-    sizes = mark.evaluate("e => [...e.children].map(x => getComputedStyle(x).fontSize)")
-    drawn = mark.evaluate("e => [...e.children].map(x => getComputedStyle(x, '::before').content)")
-    assert sizes == ["0px", "0px"]
-    assert [text[1] for text in drawn] == ["⟨", "⟩"]
-    selected = mark.evaluate(
-        "e => (getSelection().selectAllChildren(e), getSelection().toString())"
-    )
-    assert selected == "<<sweep every state>>"
-    tab.close()
-
-
-@pytest.mark.site
-@pytest.mark.parametrize("theme", ["light", "dark"])
-def test_listings_are_accessible_and_fit_a_telephone(site, browser, theme):
-    axe = pytest.importorskip("axe_playwright_python.sync_playwright").Axe()
-    for width in (390, 1000, 1400):
-        context = browser.new_context(
-            viewport={"width": width, "height": 900}, color_scheme=theme, reduced_motion="reduce"
-        )
-        for path in ("book/first", "src/pack/loop.py", "book/listings"):
-            tab = context.new_page()
-            tab.goto(f"{site}/{path}.html")
-            assert tab.evaluate("document.documentElement.dataset.theme") == theme
-            assert tab.evaluate("document.documentElement.scrollWidth") <= width, path
-            found = axe.run(tab, context="article").response["violations"]
-            assert not found, (path, [(v["id"], v["nodes"][0]["html"]) for v in found])
-        context.close()
