@@ -1,0 +1,1 @@
+"""Drawing for the book: the palette, charts, the three panes, and the film."""

@@ -1,0 +1,52 @@
+# Tangled from book/numbers.md
+"""Matrices: lists of rows. Zeros are skipped wherever that saves work."""
+
+from collections.abc import Sequence
+from itertools import compress
+from typing import TypeAlias
+
+from policywerk.primitives.vectors import dot
+
+Matrix: TypeAlias = Sequence[Sequence[float]]
+
+
+def columns(matrix: Matrix) -> list[tuple[float, ...]]:
+    """The columns of a matrix; as rows, they make its transpose."""
+    return list(zip(*matrix, strict=True))
+
+
+def combine(weights: Sequence[float], rows: Matrix) -> list[float]:
+    """The sum of weight times row; rows of weight zero are skipped."""
+    total: list[float] | None = None
+    for weight, row in zip(weights, rows, strict=True):
+        if not weight:
+            continue
+        if total is None:
+            total = [weight * x for x in row]
+        else:
+            total = [t + weight * x for t, x in zip(total, row, strict=True)]
+    return total or [0.0] * len(rows[0])
+
+
+FEW = 5  # up to this many rows, adding them up is quicker than dot products
+
+
+def matmul(a: Matrix, b: Matrix) -> list[list[float]]:
+    """The matrix product a b: every row of a times b."""
+    product = []
+    b_columns = None
+    for row in a:
+        if len(row) != len(b):
+            wrong = f"a has a row of {len(row)}, b has {len(b)} rows"
+            raise ValueError(f"matmul: {wrong}; must agree")
+        live = len(row) - row.count(0.0)
+        if live <= FEW:
+            product.append(combine(row, b))
+        elif live < 0.75 * len(row):
+            kept = list(filter(None, row))
+            kept_columns = columns(list(compress(b, row)))
+            product.append([dot(kept, column) for column in kept_columns])
+        else:
+            b_columns = b_columns or columns(b)
+            product.append([dot(row, column) for column in b_columns])
+    return product
