@@ -8,7 +8,7 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 import tangle
 
-LISTING = '''A paragraph about function {i}, of the length that a paragraph has in a chapter of a book.
+LISTING = '''A paragraph about function {i}, of the length that a paragraph has in a chapter.
 
 ```python file=policywerk/part_{part}/module_{i}.py
 from math import {name}
@@ -18,13 +18,13 @@ def function_{i}(values):
     """Add up what the values come to."""
     total = 0.0
     for value in values:
-        <<weigh the value of {i}>>
+        <<weigh the value of {part}.{i}>>
     return total
 ```
 
 The weight of a value is small where the value is large.
 
-```python name="weigh the value of {i}"
+```python name="weigh the value of {part}.{i}"
 weight = 1.0 / (1.0 + value * value)
 if weight > 0.5:
     weight = {name}(weight)

@@ -1,10 +1,11 @@
 """What holds for every book."""
 
+import ast
 import tempfile
 from collections import Counter
 from pathlib import Path
 
-from books import chapters
+from books import IMPORT_LINES, chapters
 from desk import Desk, listing
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -31,25 +32,30 @@ def test_tangling_is_idempotent(texts):
         assert again.out == ""
 
 
+def imported(source: str) -> set[tuple]:
+    """Every name that is imported in this source."""
+    return {(getattr(node, "module", ""), name.name, name.asname)
+            for node in ast.parse(source).body if isinstance(node, ast.Import | ast.ImportFrom)
+            for name in node.names}
+
+
 @given(chapters())
 def test_joining_keeps_every_line(texts):
     book = assembled(texts)
-    written = Counter(line.text.strip() for lines in book.files.values() for line in lines)
-    origins = Counter((line.chapter, line.row) for lines in book.files.values()
-                      for line in lines if line.row)
+    places = Counter((line.chapter, line.row, line.text.strip())
+                     for lines in book.files.values() for line in lines)
+    wanted, given = set(), set()
     for part in book.listings:
+        wanted |= imported("\n".join(text for text in part.lines if text in IMPORT_LINES))
         for row, text in enumerate(part.lines, part.first):
-            if not text.strip() or tangle.REFERENCE.match(text):
-                continue
-            if text.startswith(("import ", "from ")) or (part.chapter, row) not in origins:
-                assert any("import" in line or line.endswith(",") or line == ")"
-                           for line in [text]), text
-            else:
-                assert origins[part.chapter, row] == 1
-                assert written[text.strip()]
+            if text.strip() and text not in IMPORT_LINES and not tangle.REFERENCE.match(text):
+                assert places[part.chapter, row, text.strip()] == 1
+    for file in book.files:
+        given |= imported(book.source(file))
+    assert given == wanted
 
 
-@given(st.permutations(["x = 1", "def f():\n    pass", "y = 2", "# why\nz = 3", "@f\ndef g(): ..."]),
+@given(st.permutations(["x = 1", "def f():\n    pass", "y", "# why\nz = 3", "@f\ndef g(): ..."]),
        st.lists(st.sampled_from(["one", "two"]), min_size=5, max_size=5))
 def test_any_listing_order_is_kept(codes, homes):
     texts = {"one": "", "two": ""}
@@ -63,8 +69,9 @@ def test_any_listing_order_is_kept(codes, homes):
 
 @given(st.binary(max_size=300) | st.lists(st.sampled_from([
     b"```python file=p/a.py", b"```", b"~~~", b"````", b"<<a>>", b"    <<a>>", b"```python name=a",
-    b"x = 1", b"\xff", b"\x00", b"\t", b":::{note}", b":::", b"> ", b"- ", b"<!--", b"-->", b"<div>",
-    b"import os", b"from a import (", b'"""', b"---", b"\\", b"'", b"```python name='", b"\r", b"\x0c",
+    b"x = 1", b"\xff", b"\x00", b"\t", b":::{note}", b":::", b"> ", b"- ", b"<!--", b"-->",
+    b"import os", b"from a import (", b'"""', b"---", b"\\", b"'", b"```python name='", b"\r",
+    b"<div>", b"\x0c",
     b"\xef\xbb\xbf", b"class A:", b"if x:", b"else:", b")"]), max_size=20).map(b"\n".join))
 def test_no_bytes_end_in_a_traceback(data):
     with tempfile.TemporaryDirectory() as folder:
