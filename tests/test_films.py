@@ -322,7 +322,7 @@ def test_a_backup_is_spelled_with_its_numbers_and_marks_the_best():
         "1.00", "+ 0.9 × 0", "= 1.00 max",
         "−1.00 + 0.9 × 0", "= −1.00",
         "−0.04", "+ 0.9 × 0.81", "= 0.69",
-    ]  # fmt: skip
+    ]
 
 
 def test_an_arrow_is_drawn_only_where_the_policy_prefers_something():
