@@ -1,8 +1,9 @@
 # Tangled from book/1988-sutton.md
-"""Learning to predict, after Sutton (1988): temporal differences, Monte Carlo."""
+"""Learning to predict: temporal differences (Sutton, 1988), Monte Carlo."""
 
 import random
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from types import MappingProxyType
 from typing import Any, NamedTuple
 
 from policywerk.building_blocks.mdp import Environment
@@ -15,7 +16,7 @@ Policy = Callable[[State], Any]
 
 
 class Move(NamedTuple):
-    """One step: the reward on the way, and the discount of all that follows it."""
+    """One step: its reward, and the discount of all that follows."""
 
     state: State
     reward: float
@@ -29,7 +30,7 @@ def only_action(state: State) -> int:
 
 
 def walk(
-    env: Environment, policy: Policy, *, gamma: float, rng: random.Random
+    env: Environment, policy: Policy, gamma: float, rng: random.Random
 ) -> Iterator[Move]:
     """The moves of one episode, each of them when it happens."""
     state, _ = env.reset(seed=below(2**31, rng))
@@ -40,11 +41,14 @@ def walk(
         state, over = there, terminated or truncated
 
 
-class Guesses(dict[State, float]):
-    """What each state is believed to be worth; one not met yet, `initial`."""
+NOTHING: Mapping[State, float] = MappingProxyType({})
 
-    def __init__(self, initial: float, values: Mapping[State, float] | None = None):
-        super().__init__(values or {})
+
+class Guesses(dict[State, float]):
+    """What states are believed to be worth; one not met yet, `initial`."""
+
+    def __init__(self, initial: float, values: Mapping[State, float] = NOTHING):
+        super().__init__(values)
         self.initial = initial
 
     def __missing__(self, state: State) -> float:
@@ -61,7 +65,7 @@ class Prediction(NamedTuple):
 def check_rates(**rates: float) -> None:
     for name, value in rates.items():
         if not 0.0 <= value <= 1.0:
-            raise ValueError(f"{name}={value}: expected a number from 0 to 1")
+            raise ValueError(f"{name}={value}: expected 0 to 1")
 
 
 def monte_carlo(
@@ -74,16 +78,16 @@ def monte_carlo(
     policy: Policy = only_action,
     initial: float = 0.5,
 ) -> Iterator[Prediction]:
-    """After each walk, move every state towards the return since its first visit."""
+    """After each walk, move states towards what followed their first visit."""
     check_rates(alpha=alpha, gamma=gamma)
     values = Guesses(initial)
     for number in range(1, episodes + 1):
-        moves = list(walk(env, policy, gamma=gamma, rng=rng))
-        total = values[moves[-1].there]  # counts only if the walk was cut short
+        moves = list(walk(env, policy, gamma, rng))
+        total = values[moves[-1].there]  # counts if the walk was cut short
         returns: dict[State, float] = {}
         for state, reward, discount, _ in reversed(moves):
             total = reward + discount * total
-            returns[state] = total  # read backwards, the first visit comes last
+            returns[state] = total  # the first visit comes last
         for state, outcome in returns.items():
             values[state] += alpha * (outcome - values[state])
         yield Prediction(number, Guesses(initial, values))
@@ -99,11 +103,11 @@ def td0(
     policy: Policy = only_action,
     initial: float = 0.5,
 ) -> Iterator[Prediction]:
-    """With each step, move a state's value towards what the next one says."""
+    """With each step, move a value towards what the next state says."""
     check_rates(alpha=alpha, gamma=gamma)
     values = Guesses(initial)
     for number in range(1, episodes + 1):
-        for state, reward, discount, there in walk(env, policy, gamma=gamma, rng=rng):
+        for state, reward, discount, there in walk(env, policy, gamma, rng):
             delta = reward + discount * values[there] - values[state]
             values[state] += alpha * delta
         yield Prediction(number, Guesses(initial, values))
@@ -121,20 +125,22 @@ def td_lambda(
     policy: Policy = only_action,
     initial: float = 0.5,
 ) -> Iterator[Prediction]:
-    """TD(lambda): each error goes to all states behind, by what is left of their visit."""
+    """Each error goes to all states behind, by what is left of their visit."""
     check_rates(alpha=alpha, gamma=gamma, lam=lam)
     values = Guesses(initial)
     for number in range(1, episodes + 1):
         traces: Traces[State] = Traces(gamma * lam, replacing=replacing)
-        for state, reward, discount, there in walk(env, policy, gamma=gamma, rng=rng):
+        for state, reward, discount, there in walk(env, policy, gamma, rng):
             traces.visit(state)
             delta = reward + discount * values[there] - values[state]
             traces.credit(values, alpha * delta)
         yield Prediction(number, Guesses(initial, values))
 
 
-def asked(moves: Sequence[Move], values: Guesses, *, lam: float) -> dict[State, float]:
-    """For each state, its lambda-return less its value, added up over its visits."""
+def asked(
+    moves: Sequence[Move], values: Guesses, *, lam: float
+) -> dict[State, float]:
+    """For each state, its lambda-returns less its value, added up."""
     returns = lambda_return(
         [move.reward for move in moves],
         [move.discount for move in moves],
@@ -143,7 +149,8 @@ def asked(moves: Sequence[Move], values: Guesses, *, lam: float) -> dict[State, 
     )
     total: dict[State, float] = {}
     for move, target in zip(moves, returns, strict=True):
-        total[move.state] = total.get(move.state, 0.0) + target - values[move.state]
+        error = target - values[move.state]
+        total[move.state] = total.get(move.state, 0.0) + error
     return total
 
 
@@ -155,10 +162,10 @@ def batch_td(
     theta: float = 1e-6,
     initial: float = 0.5,
 ) -> Iterator[Prediction]:
-    """Present the same walks again and again, until no value moves by theta."""
+    """Present the same walks again and again, until nothing moves by theta."""
     check_rates(alpha=alpha, lam=lam)
     if not theta > 0.0:
-        raise ValueError(f"theta={theta}: expected more than 0, or nothing ends")
+        raise ValueError(f"theta={theta}: expected more than 0, or no end")
     values = Guesses(initial)
     number, change = 0, theta
     while change >= theta:
@@ -168,7 +175,8 @@ def batch_td(
                 total[state] = total.get(state, 0.0) + much
         for state, much in total.items():
             values[state] += alpha * much
-        number, change = number + 1, alpha * max(map(abs, total.values()), default=0.0)
+        number += 1
+        change = alpha * max(map(abs, total.values()), default=0.0)
         if change > 1e6:
-            raise ValueError(f"alpha={alpha}: too large, the values grow without end")
+            raise ValueError(f"alpha={alpha}: the values grow; take less")
         yield Prediction(number, Guesses(initial, values))

@@ -1,11 +1,13 @@
 # Tangled from book/1988-sutton.md
-"""Returns: what followed a step, added up, with a guess for what was not awaited."""
+"""Returns: what followed a step, and a guess for what was not awaited."""
 
 from collections.abc import Sequence
 
+Numbers = Sequence[float]
 
-def discounted(rewards: Sequence[float], gamma: float, last: float = 0.0) -> float:
-    """r1 + gamma r2 + gamma² r3 + ..., and beyond the last reward, `last`."""
+
+def discounted(rewards: Numbers, gamma: float, last: float = 0.0) -> float:
+    """r1 + gamma r2 + gamma² r3 + ...; `last` follows the last reward."""
     total = last
     for reward in reversed(rewards):
         total = reward + gamma * total
@@ -13,9 +15,10 @@ def discounted(rewards: Sequence[float], gamma: float, last: float = 0.0) -> flo
 
 
 def n_step(
-    rewards: Sequence[float], discounts: Sequence[float], values: Sequence[float], n: int
+    rewards: Numbers, discounts: Numbers, values: Numbers, n: int
 ) -> list[float]:
-    """For each step, n rewards (or as many as there are) and the value reached."""
+    """For each step, n rewards or all that are left, and the value reached."""
+    check_lengths(rewards, discounts, values)
     if n < 1:
         raise ValueError(f"n={n}: expected one step or more")
     returns = []
@@ -29,16 +32,20 @@ def n_step(
 
 
 def lambda_return(
-    rewards: Sequence[float], discounts: Sequence[float], values: Sequence[float], lam: float
+    rewards: Numbers, discounts: Numbers, values: Numbers, lam: float
 ) -> list[float]:
-    """G = r + discount ((1 - lam) V' + lam G'), for each step; V' after the last."""
+    """Each is r + discount ((1 - lam) V' + lam G'); the last G' is V'."""
+    check_lengths(rewards, discounts, values)
     if not 0.0 <= lam <= 1.0:
-        raise ValueError(f"lam={lam}: expected a number from 0 to 1")
-    if not len(rewards) == len(discounts) == len(values):
-        raise ValueError("rewards, discounts, values: expected one of each for every step")
+        raise ValueError(f"lam={lam}: expected 0 to 1")
     returns: list[float] = []
     for k in reversed(range(len(rewards))):
         awaited = returns[-1] if returns else values[k]
         mixed = (1.0 - lam) * values[k] + lam * awaited
         returns.append(rewards[k] + discounts[k] * mixed)
     return returns[::-1]
+
+
+def check_lengths(*lists: Numbers) -> None:
+    if len(set(map(len, lists))) > 1:
+        raise ValueError("rewards, discounts, values: expected as many of each")

@@ -1,5 +1,5 @@
 # Tangled from book/1988-sutton.md
-"""A walk along five places, left or right by chance, until it leaves the row."""
+"""A walk along a row of places, left or right by chance, until it ends."""
 
 import random
 from collections.abc import Sequence
@@ -11,7 +11,7 @@ ROW = ("left end", "A", "B", "C", "D", "E", "right end")
 
 
 class RandomWalk:
-    """From C to either end; leaving at the right pays 1. There is nothing to choose."""
+    """From C to either end. Leaving at the right pays 1; nothing is chosen."""
 
     def __init__(self) -> None:
         self.states, self.start = ROW, "C"
@@ -39,7 +39,7 @@ class RandomWalk:
 
     def step(self, action: int = 0) -> Step:
         if self.rng is None:
-            raise RuntimeError("step() before reset(); begin the episode with reset()")
+            raise RuntimeError("step() before reset(); begin with reset()")
         if self.state not in self.ways:  # the end absorbs: nothing more happens
             return Step(self.state, 0.0, True, False, {})
         outcome = draw_outcome(self.outcomes(self.state, action), self.rng)
