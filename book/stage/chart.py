@@ -1,16 +1,22 @@
 """Charts in the manner of the house: axes labelled in words, each line named where it ends."""
 
+import math
+from collections.abc import Sequence
+
+import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+from matplotlib.text import Annotation
 from matplotlib.ticker import LogLocator
 
-import stage.style  # noqa: F401  sets the manner of the house
+from stage.style import PAGE
 
 LINE = 11.5  # points from one line of text to the next
 
 
 def figure(width: float, height: float) -> Figure:
-    """An empty figure, sizes in inches: 3.6 is a column of a film, 7.2 the width of the page."""
+    """An empty figure, sizes in inches; `stage.style` has the widths COLUMN and PAGE."""
     return Figure((width, height), layout="constrained")
 
 
@@ -22,37 +28,56 @@ def axes(fig: Figure, across: str, up: str, *, log: bool = False) -> Axes:
     new.grid(visible=True, axis="y")
     if log:
         new.set_yscale("log", nonpositive="mask")
-        new.yaxis.set_major_formatter(lambda y, _: f"{y:.12f}".rstrip("0").rstrip("."))
-        new.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5), numticks=4))
-        new.minorticks_off()
+        new.yaxis.set_major_formatter(lambda y, _: _plain(y))
+        new.yaxis.set_minor_locator(LogLocator(subs=(2, 5)))
+        new.yaxis.set_minor_formatter(lambda y, _: _plain(y) if _decades(new) < 2 else "")
     return new
 
 
+def _plain(value: float) -> str:
+    return f"{value:.12f}".rstrip("0").rstrip(".")
+
+
+def _decades(plot: Axes) -> float:
+    low, high = plot.get_ylim()
+    return math.log10(high / low)
+
+
 def chart(
-    across: str, up: str, *, size: tuple[float, float] = (7.2, 3.2), log: bool = False
+    across: str, up: str, *, size: tuple[float, float] = (PAGE, 2.8), log: bool = False
 ) -> tuple[Figure, Axes]:
     """A figure and its axes: `across` names what runs along the x axis, `up` what is measured."""
     fig = figure(*size)
     return fig, axes(fig, across, up, log=log)
 
 
+def end_of(line: Line2D) -> tuple[float, float]:
+    """The last point of a line that its axes can show: on logarithmic ones, the last above zero."""
+    heights = line.axes.yaxis.get_transform().transform(line.get_ydata(orig=False))
+    last = np.flatnonzero(np.isfinite(heights))[-1]
+    return tuple(map(float, line.get_xydata()[last]))
+
+
 def name_ends(plot: Axes) -> None:
     """Write each line's label beside its last point, in its colour, no label over another."""
     plot.figure.draw_without_rendering()
-    ends = []
-    for line in plot.lines:
-        if not line.get_label().startswith("_"):
-            point = line.get_xydata()[-1]
-            ends.append((plot.transData.transform(point)[1], tuple(point), line))
+    named = [line for line in plot.lines if not line.get_label().startswith("_")]
+    spread(plot, [name_end(plot, line, line.get_label(), end_of(line)) for line in named])
+
+
+def name_end(plot: Axes, line: Line2D, label: str, point: tuple[float, float]) -> Annotation:
+    """A label beside a point, in the colour of the line."""
+    return plot.annotate(
+        label, point, (6, 0), textcoords="offset points", color=line.get_color(), va="center"
+    )
+
+
+def spread(plot: Axes, names: Sequence[Annotation]) -> None:
+    """Move the names of lines up, as far as it takes for none to stand over another."""
+    heights = {name: plot.transData.transform(name.xy)[1] for name in names}
     free = float("-inf")
-    for height, point, line in sorted(ends, key=lambda end: end[0]):
-        place = max(height, free)
-        free = place + LINE * (1 + line.get_label().count("\n"))
-        plot.annotate(
-            line.get_label(),
-            point,
-            (6, place - height),
-            textcoords="offset points",
-            color=line.get_color(),
-            va="center",
-        )
+    for name in sorted(heights, key=heights.__getitem__):
+        half = LINE * (1 + name.get_text().count("\n")) / 2
+        middle = max(heights[name], free + half)
+        free = middle + half
+        name.set_position((6, middle - heights[name]))

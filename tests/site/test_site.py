@@ -19,6 +19,8 @@ from urllib.parse import unquote, urljoin, urlsplit
 import pytest
 from browser import ARGUMENTS, MISSING, chromium
 
+import tangle
+
 pytestmark = pytest.mark.site
 
 SITE = Path(__file__).resolve().parents[2] / "_build" / "html"
@@ -308,3 +310,43 @@ def test_a_reader_finds_a_chapter(opened):
     page = opened("search.html?q=Bellman")
     page.locator(f"#search-results a[href*='{Path(CHAPTER).stem}']").first.wait_for(timeout=10000)
     assert page.complaints == []
+
+
+# --- Listings --------------------------------------------------------------------------------
+
+
+def test_the_copy_button_copies_what_the_chapter_says(opened):
+    book = tangle.load(SITE.parents[1])
+    page = opened(CHAPTER, permissions=["clipboard-read", "clipboard-write"])
+    parts = [part for part in book.listings if part.chapter == CHAPTER.replace(".html", ".md")]
+    sources = ["\n".join(part.lines) for part in parts]
+    boxes = page.locator(".listing").all()
+    assert len(boxes) == len(sources) and any("<<" in source for source in sources)
+    for box, source in zip(boxes, sources, strict=True):
+        assert copied(page, box) == source.strip("\n")
+
+
+def test_the_copy_button_of_a_files_page_copies_the_file(opened):
+    book = tangle.load(SITE.parents[1])
+    file = "policywerk/actors/bellman.py"
+    page = opened(f"src/{file}.html", permissions=["clipboard-read", "clipboard-write"])
+    assert copied(page, page.locator(".listing-source")) == book.source(file).rstrip("\n")
+
+
+def copied(page: Any, box: Any) -> str:
+    box.locator("button.copybtn").evaluate("button => button.click()")
+    box.locator("button.copybtn.success").wait_for(state="attached")
+    return page.evaluate("navigator.clipboard.readText()")
+
+
+def test_a_reference_is_drawn_with_brackets_and_selected_as_source(opened):
+    reference = opened(CHAPTER).locator(".listing-ref").first
+    source = reference.text_content()
+    assert source.startswith("<<") and source.endswith(">>")
+    widths = "spans => spans.map(span => span.offsetWidth)"
+    assert max(reference.locator("span").evaluate_all(widths)) <= 1
+    for at, bracket in (("before", "⟨"), ("after", "⟩")):
+        drawn = reference.evaluate(f"e => getComputedStyle(e, '::{at}').content")
+        assert bracket in drawn
+    selected = "e => (getSelection().selectAllChildren(e), getSelection().toString())"
+    assert reference.evaluate(selected) == source
