@@ -276,8 +276,17 @@ def test_a_wide_still_is_laid_out_a_second_time_for_a_telephone():
     figure, axes = chart("sweep", "error")
     axes.plot([1, 2], [2, 1])
     wide, narrow = re.findall(r'viewBox="0 0 (\d+)', Still(figure, alt="A line falls.").html())
-    assert (wide, narrow) == ("518", "259")
-    assert tuple(figure.get_size_inches()) == (7.2, 3.2)
+    assert (wide, narrow) == ("453", "223")
+    assert tuple(figure.get_size_inches()) == (6.3, 2.8)
+
+
+def test_a_wide_map_shrinks_unless_it_is_given_a_narrow_one():
+    wide, narrow = Figure((6.3, 4)), Figure((3.1, 2.5))
+    for figure in (wide, narrow):
+        GridPane(figure, WORLD)
+    assert Still(wide, alt="A map.").html().count("<svg") == 1
+    both = Still(wide, narrow, alt="A map.").html()
+    assert re.findall(r'viewBox="0 0 (\d+)', both) == ["453", "223"]
 
 
 def test_text_keeps_no_font_and_ink_is_the_colour_around_it():
@@ -302,7 +311,7 @@ def test_numbers_in_figures(value, digits, text):
 
 
 def test_a_backup_is_spelled_with_its_numbers_and_marks_the_best():
-    figure = Figure((3.6, 2.2))
+    figure = Figure((3.1, 2.05))
     pane = BackupPane(figure, WORLD, gamma=0.9)
     values = dict.fromkeys(CELLS, 0.0) | {(0, 2): 0.81, (0, 3): 1.0}
     pane.show("backup of (0, 3)", (0, 3), values)
@@ -310,28 +319,67 @@ def test_a_backup_is_spelled_with_its_numbers_and_marks_the_best():
     assert words == [
         "backup of (0, 3)", "1.00",
         "−0.04 + 0.9 × 1.00", "= 0.86",
-        "1.00 + 0.9 × 0", "= 1.00 max",
+        "1.00", "+ 0.9 × 0", "= 1.00 max",
         "−1.00 + 0.9 × 0", "= −1.00",
-        "−0.04 + 0.9 × 0.81", "= 0.69",
-    ]  # fmt: skip
+        "−0.04", "+ 0.9 × 0.81", "= 0.69",
+    ]
 
 
 def test_an_arrow_is_drawn_only_where_the_policy_prefers_something():
-    figure = Figure((3.6, 3.85))
+    figure = Figure((3.1, 3.4))
     pane = GridPane(figure, WORLD)
     values = dict.fromkeys(CELLS, 0.0)
     pane.show("values", values, {(4, 0): [0, 1, 2, 3], (0, 3): [1]})
     assert [key for key, arrow in pane.arrows.items() if arrow.get_visible()] == [((0, 3), 1)]
 
 
+def test_a_map_without_room_for_numbers_has_none():
+    figure = Figure((3.1, 3.4))
+    GridPane(figure, WORLD, digits=None).show("the map", dict.fromkeys(CELLS, 0.5))
+    words = {element.text for element in parts_of(figure) if element.tag.endswith("text")}
+    assert words == {"the map", "+1", "−1", *"01234"}
+
+
+def boxes(figure):
+    figure.draw_without_rendering()
+    names = [text for text in figure.axes[0].texts if text.get_visible() and text.get_text()]
+    return [text.get_window_extent().padded(-0.1) for text in names]
+
+
 def test_names_at_line_ends_do_not_overlap():
     figure, axes = chart("sweep", "error")
     for n in range(4):
-        axes.plot([0, 1], [1, 0.01 * n], label=f"line {n}")
+        axes.plot([0, 1], [1, 0.01 * n], label=f"line {n}" + "\nof two" * (n == 1))
     name_ends(axes)
-    figure.draw_without_rendering()
-    places = sorted(text.get_window_extent().y0 for text in axes.texts)
-    assert min(b - a for a, b in itertools.pairwise(places)) > 10
+    assert not any(a.overlaps(b) for a, b in itertools.combinations(boxes(figure), 2))
+
+
+def test_names_that_are_far_apart_stay_beside_their_lines():
+    _, axes = chart("sweep", "error")
+    axes.plot([0, 9], [0, 0.5], label="long")
+    axes.plot([0, 1], [0, 0.51], label="short")
+    name_ends(axes)
+    assert [name.get_position() for name in axes.texts] == [(6, 0), (6, 0)]
+
+
+def test_names_in_a_trace_do_not_overlap_in_any_frame():
+    _, _, figure = three_panes()
+    trace = TracePane(
+        figure, "sweep", "both", lines={"one\nline": LOSS, "two": NOW}, xlim=(0, 9), ylim=(0, 1)
+    )
+    for n in range(1, 9):
+        trace.show({"one\nline": (range(n), [0.1 * n] * n), "two": (range(n), [0.4] * n)})
+        one, two = boxes(figure)
+        assert not one.overlaps(two)
+
+
+def test_a_line_that_ends_at_zero_is_named_at_its_last_point_on_a_logarithmic_axis():
+    figure, axes = chart("sweep", "change", log=True)
+    axes.plot([1, 2, 3], [1, 0.1, 0], label="change")
+    name_ends(axes)
+    (name,) = axes.texts
+    assert name.xy == (2, 0.1)
+    assert ">change</text>" in Still(figure, alt="The change falls.").html()
 
 
 def luminance(colour):

@@ -503,7 +503,7 @@ def file_body(app: Sphinx, web: Web, file: str, docs: list[str]) -> str:
         blocks.append(f'<span class="run"{ident}>{origin}<span class="lines">{code}</span></span>')
     return (
         f"<h1>{escape(file).replace('/', '/<wbr>')}</h1>\n<p>{about}</p>\n"
-        '<div class="listing-source highlight full-width"><pre tabindex="0">'
+        '<div class="listing-source highlight"><pre tabindex="0">'
         f"{''.join(blocks)}</pre></div>\n"
     )
 

@@ -1,4 +1,4 @@
-"""Loaded into a chapter's kernel by execution.py: notes what the chapter reads and where a cell fails.
+"""Loaded into a chapter's kernel by execution.py: notes what it reads and where a cell fails.
 
 After every cell the report (a JSON file) says which files of the project were opened or imported so
 far, and, if the cell raised, the error and the lines it passed through: ``[file, line, function]``,
@@ -30,12 +30,11 @@ def load_ipython_extension(shell: Any) -> None:
     def name(path: str) -> str | None:
         """The path below the project's root, or None for a file that is not the project's."""
         resolved = Path(os.path.realpath(path))
-        if not resolved.is_relative_to(root):
+        if not resolved.is_relative_to(root) or resolved.is_dir():
             return None
         parts = resolved.relative_to(root).parts
-        if parts[0] == "_build" or "__pycache__" in parts or any(p[0] == "." for p in parts):
-            return None
-        return "/".join(parts)
+        ours = {"_build", "_ext", "__pycache__"} & set(parts) or any(p[0] == "." for p in parts)
+        return None if ours else "/".join(parts)
 
     def failure(error: BaseException) -> dict[str, Any]:
         frames = [

@@ -13,11 +13,12 @@ from html import escape
 from itertools import pairwise
 
 from matplotlib.figure import Figure
+from matplotlib.layout_engine import ConstrainedLayoutEngine
 
+from stage.style import COLUMN
 from stage.vector import Drawing, artist_of, capture, opening
 
 WIDE = 5 * 72  # points; a wider figure takes a row of its own
-NARROW = 3.6  # inches; a wide still is laid out a second time at this width, for a telephone
 OWN = "\ue000"  # stands for the id of the whole until its content, and so its id, is known
 _REFERENCE = re.compile(r"#([mph][0-9a-f]{10})\b")
 
@@ -87,14 +88,20 @@ class Film:
 
 
 class Still:
-    """One figure. A wide one is laid out twice, so that its text is as large on a telephone."""
+    """One figure; a wide one has a narrow version for a telephone, where its text is as large.
 
-    def __init__(self, figure: Figure, *, alt: str) -> None:
+    A wide chart is laid out again for that. For what is drawn to scale, such as a map, give
+    `narrow`: the same drawn in a figure as wide as a column; without it the wide one shrinks.
+    """
+
+    def __init__(self, figure: Figure, narrow: Figure | None = None, *, alt: str) -> None:
         self.alt = _said(alt)
         self.panes = [_Pane(figure, [capture(figure)], 0)]
-        width, height = figure.get_size_inches()
-        if self.panes[0].wide:
-            figure.set_size_inches(NARROW, height)
+        if narrow:
+            self.panes.append(_Pane(narrow, [capture(narrow)], 1))
+        elif self.panes[0].wide and isinstance(figure.get_layout_engine(), ConstrainedLayoutEngine):
+            width, height = figure.get_size_inches()
+            figure.set_size_inches(COLUMN, height)
             self.panes.append(_Pane(figure, [capture(figure)], 1))
             figure.set_size_inches(width, height)
 

@@ -4,11 +4,12 @@ from collections.abc import Collection, Mapping, Sequence
 
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.patches import Polygon, Rectangle
+from matplotlib.patches import Circle, Polygon, Rectangle
+from matplotlib.text import Text
 
-from stage.chart import axes, figure
+from stage.chart import axes, end_of, figure, lay_apart, name_end
 from stage.palette import FAINT, MUTED, NOW, POLICY, tint
-from stage.style import SMALL
+from stage.style import COLUMN
 
 MOVES = ((0, -1), (1, 0), (0, 1), (-1, 0))  # right and down, for north, east, south and west
 State = tuple[int, int]
@@ -16,7 +17,7 @@ State = tuple[int, int]
 
 def three_panes() -> tuple[Figure, Figure, Figure]:
     """The world; beside it, or on a telephone below it, the insides above the trace."""
-    return figure(3.6, 3.85), figure(3.6, 2.2), figure(3.6, 1.55)
+    return figure(COLUMN, 3.4), figure(COLUMN, 2.05), figure(COLUMN, 1.45)
 
 
 def number(value: float, digits: int = 2) -> str:
@@ -60,56 +61,67 @@ class GridPane:
     """A grid world from above: values as tints and numbers, greedy actions at the cells' edges.
 
     `world` has rows, columns, walls, start, and terminals (a reward by state), as GridWorld has.
+    With `digits=None`, for cells without room, there are no numbers, and a ring marks the start.
     """
 
-    def __init__(self, fig: Figure, world, *, scale: float = 1.0, digits: int = 2) -> None:
+    def __init__(self, fig: Figure, world, *, scale: float = 1.0, digits: int | None = 2) -> None:
         self.scale, self.digits = scale, digits
+        self.corner: dict[State, tuple[float, float]] = {}
         self.cells: dict[State, Rectangle] = {}
-        self.numbers = {}
+        self.numbers: dict[State, Text] = {}
         self.arrows: dict[tuple[State, int], Polygon] = {}
-        canvas, width, height = _canvas(fig)
-        left, top = 15, 35
-        side = self.side = min((width - left - 2) / world.columns, (height - top - 2) / world.rows)
-        self.corner = {
-            (row, column): (left + column * side, top + row * side)
-            for row in range(world.rows)
-            for column in range(world.columns)
-        }
-        quiet = {"ha": "center", "va": "center", "color": MUTED, "size": SMALL}
-        self.title = canvas.text(left, 9, "", va="center")
+        self._canvas, width, height = _canvas(fig)
+        left, top = 17, 37
+        self._side = min((width - left - 2) / world.columns, (height - top - 2) / world.rows)
+        self.title = self._canvas.text(left, 9, "", va="center")
         for row in range(world.rows):
-            canvas.text(left - 8, top + (row + 0.5) * side, row, **quiet)
+            self._quiet(left - 8, top + (row + 0.5) * self._side, f"{row}")
         for column in range(world.columns):
-            canvas.text(left + (column + 0.5) * side, top - 8, column, **quiet)
-        for state, (x, y) in self.corner.items():
-            cell = canvas.add_patch(Rectangle((x, y), side, side, fc="none", ec=FAINT, lw=1))
-            centre = x + side / 2, y + side / 2
-            if state in world.walls:
-                cell.set_facecolor((MUTED, 0.6))
-            elif state in world.terminals:
-                reward = world.terminals[state]
-                _paint(cell, reward, abs(reward))
-                inset = side * 0.1
-                frame = Rectangle((x + inset, y + inset), side - 2 * inset, side - 2 * inset)
-                frame.set(fill=False, edgecolor=MUTED, linewidth=1)
-                canvas.add_patch(frame)
-                sign = "+" if reward > 0 else ""
-                canvas.text(
-                    *centre, sign + number(reward, 0), ha="center", va="center", weight="bold"
-                )
-                canvas.text(centre[0], y + side * 0.74, "end", **quiet)
-            else:
-                self.cells[state] = cell
-                self.numbers[state] = canvas.text(*centre, "", ha="center", va="center", zorder=3)
-                for action, (right, down) in enumerate(MOVES):
-                    tip = centre[0] + right * side * 0.46, centre[1] + down * side * 0.46
-                    arrow = canvas.add_patch(_arrow(*tip, (right, down), side * 0.11))
-                    self.arrows[state, action] = arrow
-                if state == world.start:
-                    canvas.text(centre[0], y + side * 0.74, "start", **quiet)
-        self.now = canvas.add_patch(
-            Rectangle((0, 0), side, side, fill=False, ec=NOW, lw=3, zorder=4)
-        )
+            self._quiet(left + (column + 0.5) * self._side, top - 8, f"{column}")
+        for row in range(world.rows):
+            for column in range(world.columns):
+                corner = left + column * self._side, top + row * self._side
+                self._place(world, (row, column), corner)
+        self.now = self._box((0, 0), self._side, fill=False, ec=NOW, lw=3, zorder=4)
+
+    def _place(self, world, state: State, corner: tuple[float, float]) -> None:
+        """Draw what is at a state and never changes, and keep what does."""
+        side = self._side
+        x, y = (place + side / 2 for place in corner)
+        cell = self._box(corner, side, fc="none", ec=FAINT, lw=1)
+        self.corner[state] = corner
+        if state in world.walls:
+            cell.set_facecolor((MUTED, 0.6))
+            return
+        if state in world.terminals:
+            reward = world.terminals[state]
+            _paint(cell, reward, abs(reward))
+            inner = corner[0] + side * 0.1, corner[1] + side * 0.1
+            self._box(inner, side * 0.8, fill=False, ec=MUTED, lw=1)
+            self._text(x, y, f"{reward:+g}".replace("-", "−")).set_weight("bold")
+            self._quiet(x, y + side * 0.25, "" if self.digits is None else "end")
+            return
+        self.cells[state] = cell
+        self.numbers[state] = self._text(x, y, "")
+        for action, (right, down) in enumerate(MOVES):
+            reach, size = (0.46, 0.1) if self.digits is not None else (0.36, 0.25)
+            tip = x + right * side * reach, y + down * side * reach
+            arrow = self._canvas.add_patch(_arrow(*tip, (right, down), side * size))
+            self.arrows[state, action] = arrow
+        if state == world.start and self.digits is None:
+            ring = Circle((x, y), side * 0.42, fill=False, edgecolor=MUTED, linewidth=1)
+            self._canvas.add_patch(ring)
+        elif state == world.start:
+            self._quiet(x, y + side * 0.25, "start")
+
+    def _box(self, corner: tuple[float, float], side: float, **look) -> Rectangle:
+        return self._canvas.add_patch(Rectangle(corner, side, side, **look))
+
+    def _text(self, x: float, y: float, text: str) -> Text:
+        return self._canvas.text(x, y, text, ha="center", va="center", zorder=3)
+
+    def _quiet(self, x: float, y: float, text: str) -> None:
+        self._text(x, y, text).set_color(MUTED)
 
     def show(
         self,
@@ -125,7 +137,8 @@ class GridPane:
         self.title.set_text(title)
         for state, cell in self.cells.items():
             _paint(cell, values[state], self.scale)
-            self.numbers[state].set_text(number(values[state], self.digits))
+            if self.digits is not None:
+                self.numbers[state].set_text(number(values[state], self.digits))
         for (state, action), arrow in self.arrows.items():
             taken = (policy or {}).get(state, ())
             arrow.set_visible(action in taken and len(taken) < len(MOVES))
@@ -143,37 +156,40 @@ class BackupPane:
     def __init__(self, fig: Figure, model, *, gamma: float, scale: float = 1.0) -> None:
         self.model, self.gamma, self.scale = model, gamma, scale
         canvas, width, height = _canvas(fig)
-        side, x, y = 46, width / 2, 14 + height / 2
+        side, x, y = 42, width / 2, 14 + height / 2
         self.title = canvas.text(2, 9, "", va="center")
         corner = (x - side / 2, y - side / 2)
         self.cell = canvas.add_patch(Rectangle(corner, side, side, ec=NOW, lw=3))
-        self.value = canvas.text(x, y, "", ha="center", va="center", weight="bold", size=11)
-        self.arrows, self.sums, self.results = [], [], []
+        self.value = canvas.text(x, y, "", ha="center", va="center", weight="bold")
+        self.arrows: list[Polygon] = []
+        self.words: list[list[Text]] = []
+        reach = side / 2 + 12
         for right, down in MOVES:
-            reach = side / 2 + 14
-            arrow = _arrow(x + right * reach, y + down * reach, (right, down), 9)
+            arrow = _arrow(x + right * reach, y + down * reach, (right, down), 8)
             self.arrows.append(canvas.add_patch(arrow))
-            beside = x + right * (reach + 5)
             align = {-1: "right", 0: "center", 1: "left"}[right]
-            middle = y + down * (reach + 15)
-            for texts, shift in ((self.sums, -6), (self.results, 6.5)):
-                texts.append(canvas.text(beside, middle + shift, "", ha=align, va="center"))
+            left, top = x + right * (reach + 4), y + down * (reach + 13)
+            lines = (-12, 0, 12) if right else (-6, 6)
+            self.words.append(
+                [canvas.text(left, top + line, "", ha=align, va="center") for line in lines]
+            )
 
     def show(self, title: str, state: State, values: Mapping[State, float]) -> None:
         """Show the backup of a state that reads these values."""
-        worth = []
-        for action, text in zip(self.model.actions(state), self.sums, strict=True):
-            outcomes = self.model.outcomes(state, action)
-            worth.append(sum(o.probability * self._worth(o, values) for o in outcomes))
-            text.set_text(self._spelled(outcomes, values))
+        choices = [self.model.outcomes(state, action) for action in self.model.actions(state)]
+        worth = [sum(o.probability * self._worth(o, values) for o in each) for each in choices]
         best = max(worth)
-        for value, arrow, sums, result in zip(
-            worth, self.arrows, self.sums, self.results, strict=True
+        for outcomes, value, arrow, words in zip(
+            choices, worth, self.arrows, self.words, strict=True
         ):
             chosen = best - value < 1e-9
-            result.set_text(f"= {number(value)}" + (" max" if chosen else ""))
-            result.set(color=POLICY if chosen else MUTED, weight="bold" if chosen else "normal")
-            sums.set_color(POLICY if chosen else MUTED)
+            now, later = self._spelled(outcomes, values)
+            lines = [now, later] if len(words) == 3 else [f"{now} {later}"]
+            lines.append(f"= {number(value)}" + (" max" if chosen else ""))
+            for text, line in zip(words, lines, strict=True):
+                text.set_text(line)
+                text.set_color(POLICY if chosen else MUTED)
+            words[-1].set_weight("bold" if chosen else "normal")
             arrow.set_facecolor(POLICY if chosen else MUTED)
         self.title.set_text(title)
         self.value.set_text(number(best))
@@ -184,12 +200,13 @@ class BackupPane:
             return outcome.reward
         return outcome.reward + self.gamma * values[outcome.state]
 
-    def _spelled(self, outcomes: Sequence, values: Mapping[State, float]) -> str:
+    def _spelled(self, outcomes: Sequence, values: Mapping[State, float]) -> tuple[str, str]:
+        """The two halves of the sum: what is paid now, and what is to come."""
         if len(outcomes) > 1:
-            return f"mean of {len(outcomes)} outcomes"
+            return "mean of", f"{len(outcomes)} outcomes"
         (outcome,) = outcomes
         later = "0" if outcome.terminated else number(values[outcome.state])
-        return f"{number(outcome.reward)} + {self.gamma:g} × {later}"
+        return number(outcome.reward), f"+ {self.gamma:g} × {later}"
 
 
 class TracePane:
@@ -211,9 +228,7 @@ class TracePane:
         self.lines, self.names = {}, {}
         for label, colour in lines.items():
             (self.lines[label],) = self.axes.plot([], [], color=colour, clip_on=False)
-            self.names[label] = self.axes.annotate(
-                label, xlim, (6, 0), textcoords="offset points", color=colour, va="center"
-            )
+            self.names[label] = name_end(self.lines[label], label)
 
     def show(self, points: Mapping[str, tuple[Sequence[float], Sequence[float]]]) -> None:
         """Show each line by its x values and its y values so far."""
@@ -221,4 +236,5 @@ class TracePane:
             self.lines[label].set_data(xs, ys)
             self.names[label].set_visible(len(xs) > 0)
             if len(xs):
-                self.names[label].xy = xs[-1], ys[-1]
+                self.names[label].xy = end_of(self.lines[label])
+        lay_apart([name for name in self.names.values() if name.get_visible()])

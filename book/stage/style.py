@@ -4,14 +4,14 @@ import matplotlib as mpl
 
 from stage.palette import ESTIMATE, FAINT, INK, LOSS, MUTED, POLICY, REWARD, SECOND, THIRD
 
-SMALL = 8  # points; at its usual width on the page a point is 1.35 px
+COLUMN, PAGE = 3.1, 6.3  # inches: a column of a film, or the screen of a telephone; the whole page
 
 mpl.rcParams.update(
     {
         "figure.dpi": 72,  # so that a point is a unit of the SVG
         "figure.facecolor": "none",
         "font.family": "DejaVu Sans",  # to measure with; the page sets a font that is hardly wider
-        "font.size": 9,
+        "font.size": 9,  # nothing is smaller: in a column on a telephone this is 14 px
         "text.color": INK,
         "axes.facecolor": "none",
         "axes.edgecolor": MUTED,
@@ -19,9 +19,7 @@ mpl.rcParams.update(
         "axes.linewidth": 0.8,
         "axes.spines.top": False,
         "axes.spines.right": False,
-        "axes.titlesize": 9,
-        "axes.titlelocation": "left",
-        "axes.titlepad": 8,
+        "figure.titlesize": "medium",
         "axes.axisbelow": True,
         "axes.prop_cycle": mpl.cycler(color=[ESTIMATE, SECOND, THIRD, LOSS, REWARD, POLICY]),
         "grid.color": FAINT,
@@ -29,8 +27,8 @@ mpl.rcParams.update(
         "xaxis.labellocation": "right",
         "xtick.color": MUTED,
         "ytick.color": MUTED,
-        "xtick.labelsize": SMALL,
-        "ytick.labelsize": SMALL,
+        "xtick.labelsize": "medium",
+        "ytick.labelsize": "medium",
         "xtick.major.size": 3,
         "ytick.major.size": 3,
         "lines.linewidth": 1.8,

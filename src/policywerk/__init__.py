@@ -1,2 +1,2 @@
 # Tangled from book/intro.md
-"""Reinforcement learning from 1.0 + 1.0 to world models; the book Policywerk explains each line."""
+"""Reinforcement learning, from 1.0 + 1.0 to world models; see the book."""

@@ -1,2 +1,2 @@
 # Tangled from book/1957-bellman.md
-"""The learners, one module a paper; each is a generator of what it knows so far."""
+"""The learners, a module for each paper; they yield what they know so far."""

@@ -1,5 +1,5 @@
 # Tangled from book/1957-bellman.md
-"""Planning with a known model: Bellman 1957, Howard 1960, and sweeps in a better order."""
+"""Planning with a known model, after Bellman (1957) and Howard (1960)."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
@@ -14,7 +14,7 @@ Values = Mapping[State, float]
 def action_value(
     model: KnownModel, values: Values, state: State, action: Action, gamma: float
 ) -> float:
-    """The reward to expect now, and gamma times the value of where the action leads."""
+    """The reward to expect, and gamma times the value of where the action leads."""
     return sum(
         probability * (reward + (0.0 if terminated else gamma) * values[there])
         for probability, there, reward, terminated in model.outcomes(state, action)
@@ -22,13 +22,14 @@ def action_value(
 
 
 def backup(model: KnownModel, values: Values, state: State, gamma: float) -> float:
-    """What a state is worth if its best action is taken; 0 where the episode is over."""
-    choices = [action_value(model, values, state, a, gamma) for a in model.actions(state)]
-    return max(choices, default=0.0)
+    """What a state is worth if its best action is taken; 0 where all is over."""
+    actions = model.actions(state)
+    worth = [action_value(model, values, state, action, gamma) for action in actions]
+    return max(worth, default=0.0)
 
 
 class Sweep(NamedTuple):
-    """One pass over all states: their values after it, and the largest change it made."""
+    """A pass over all states: the values after it, and its largest change."""
 
     number: int
     values: Values
@@ -53,25 +54,31 @@ def check(gamma: float, theta: float) -> None:
     if not 0.0 <= gamma <= 1.0:
         raise ValueError(f"gamma={gamma}: expected a discount from 0 to 1")
     if not theta > 0.0:
-        raise ValueError(f"theta={theta}: expected a positive number, or the sweeps never end")
+        raise ValueError(f"theta={theta}: expected more than 0, or nothing ends")
 
 
 Policy = dict[State, Action]
 
 
-def greedy_policy(model: KnownModel, values: Values, *, gamma: float = 0.9) -> Policy:
+def best_actions(
+    model: KnownModel, values: Values, state: State, gamma: float
+) -> list[Action]:
+    """The actions whose value is the largest, differences by rounding aside."""
+    actions = model.actions(state)
+    worth = [action_value(model, values, state, action, gamma) for action in actions]
+    return [a for a, value in zip(actions, worth, strict=True) if value > max(worth) - 1e-9]
+
+
+def greedy_policy(
+    model: KnownModel, values: Values, *, gamma: float = 0.9
+) -> Policy:
     """The best action in every state; among equals, the first the model names."""
-    policy = {}
-    for state in model.states:
-        if actions := model.actions(state):
-            worth = {a: action_value(model, values, state, a, gamma) for a in actions}
-            best = max(worth.values())
-            policy[state] = next(a for a in actions if worth[a] > best - 1e-9)
-    return policy
+    inner = [state for state in model.states if model.actions(state)]
+    return {state: best_actions(model, values, state, gamma)[0] for state in inner}
 
 
 class Improvement(NamedTuple):
-    """A policy, what its states are worth under it, and the sweeps it took to find out."""
+    """A policy, its values, and the sweeps it took to find them."""
 
     number: int
     policy: Policy
@@ -82,10 +89,10 @@ class Improvement(NamedTuple):
 def policy_iteration(
     model: KnownModel, *, gamma: float = 0.9, theta: float = 1e-3
 ) -> Iterator[Improvement]:
-    """Evaluate a policy, improve it, and again, until there is nothing to improve."""
+    """Evaluate a policy, improve it, and so on until nothing can be improved."""
     check(gamma, theta)
     if gamma == 1.0:
-        raise ValueError("gamma=1: expected less, since a policy may never reach an end")
+        raise ValueError("gamma=1: expected less, as a policy may never end")
     values = dict.fromkeys(model.states, 0.0)
     policy = {s: model.actions(s)[0] for s in model.states if model.actions(s)}
     number, improved = 0, True
@@ -103,9 +110,13 @@ def policy_iteration(
 
 
 def in_place_sweeps(
-    model: KnownModel, *, gamma: float = 0.9, theta: float = 1e-3, order: Sequence[State] = ()
+    model: KnownModel,
+    *,
+    gamma: float = 0.9,
+    theta: float = 1e-3,
+    order: Sequence[State] = (),
 ) -> Iterator[Sweep]:
-    """Value iteration in which a backup already sees the new values of its own sweep."""
+    """Value iteration whose backups already see the new values of their own sweep."""
     check(gamma, theta)
     values = dict.fromkeys(model.states, 0.0)
     number, change = 0, theta
@@ -120,7 +131,7 @@ def in_place_sweeps(
 
 
 class Backup(NamedTuple):
-    """A single backup: of which state, by how much it moved, and all values after it."""
+    """A single backup: of which state, how far it moved, and all values after it."""
 
     number: int
     state: State
@@ -131,26 +142,28 @@ class Backup(NamedTuple):
 def prioritised_backups(
     model: KnownModel, *, gamma: float = 0.9, theta: float = 1e-3
 ) -> Iterator[Backup]:
-    """Always back up the state that may be most wrong, until none can be wrong by theta."""
+    """Back up the state that may be most wrong, until none can be by theta."""
     check(gamma, theta)
     values = dict.fromkeys(model.states, 0.0)
     sources: dict[State, dict[State, float]] = {state: {} for state in model.states}
     for state in model.states:
         for action in model.actions(state):
+            reach: dict[State, float] = {}
             for probability, there, _, terminated in model.outcomes(state, action):
-                if not terminated:
-                    known = sources[there].get(state, 0.0)
-                    sources[there][state] = max(known, probability)
-    urgency = {
-        state: max(abs(o.reward) for a in model.actions(state) for o in model.outcomes(state, a))
-        for state in model.states
-        if model.actions(state)
-    }
+                reach[there] = reach.get(there, 0.0) + (0.0 if terminated else probability)
+            for there, chance in reach.items():
+                sources[there][state] = max(chance, sources[there].get(state, 0.0))
+    urgency: dict[State, float] = {}
+    for state in model.states:
+        for action in model.actions(state):
+            largest = max(abs(outcome.reward) for outcome in model.outcomes(state, action))
+            urgency[state] = max(largest, urgency.get(state, 0.0))
     number = 0
     while urgency and max(urgency.values()) >= theta:
         state = max(urgency, key=urgency.__getitem__)
         new = backup(model, values, state, gamma)
-        change, values[state], urgency[state] = abs(new - values[state]), new, 0.0
+        change = abs(new - values[state])
+        values[state], urgency[state] = new, 0.0
         for source, chance in sources[state].items():
             urgency[source] += gamma * chance * change
         number += 1

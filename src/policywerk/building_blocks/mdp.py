@@ -1,5 +1,5 @@
 # Tangled from book/concepts.md
-"""Markov decision processes: what a world promises, asked beforehand or met step by step."""
+"""Markov decision processes: worlds to be asked, and worlds to be met."""
 
 import random
 from collections.abc import Sequence
@@ -25,7 +25,7 @@ class KnownModel(Protocol):
     def states(self) -> Sequence[Any]: ...
 
     def actions(self, state: Any) -> Sequence[Any]:
-        """The actions to choose from; () in a state where the episode is over."""
+        """The actions to choose from; () where the episode is over."""
 
     def outcomes(self, state: Any, action: Any) -> Sequence[Outcome]: ...
 
@@ -65,7 +65,7 @@ class Environment(Protocol):
     observation_space: Space
 
     def reset(self, *, seed: int | None = None) -> tuple[Any, dict[str, Any]]:
-        """Begin an episode: the first observation, and whatever else is worth telling."""
+        """Begin an episode: the first observation, and other news."""
 
     def step(self, action: Any) -> Step: ...
 

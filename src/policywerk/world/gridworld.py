@@ -1,5 +1,5 @@
 # Tangled from book/1957-bellman.md
-"""A map of cells to walk on: one goal, one pit, walls, and moves that may slip."""
+"""A map to walk on: a goal, a pit, walls, and moves that may slip."""
 
 import random
 from collections.abc import Sequence
@@ -22,31 +22,32 @@ LAYOUT = """
 
 
 class GridWorld:
-    """Walk from S to G. With chance `slip` each, a move goes to its left or to its right."""
+    """Walk from S to G; `slip` is the chance of going left, and of going right."""
 
     def __init__(self, layout: str | None = None, slip: float = 0.0):
         if not 0.0 <= slip <= 0.5:
             raise ValueError(f"slip={slip}: expected 0 to 0.5, the chance of each side")
         lines = (layout or LAYOUT).split()
-        if len({len(line) for line in lines}) != 1 or not set("".join(lines)) <= set(".#SGP"):
+        if len({len(line) for line in lines}) != 1 or set("".join(lines)) - set(".#SGP"):
             raise ValueError("layout: expected rows of one length, made of . # S G P")
         if "".join(lines).count("S") != 1:
             raise ValueError("layout: expected exactly one S")
         self.slip, self.rows, self.columns = slip, len(lines), len(lines[0])
-        cells = [(row, column) for row in range(self.rows) for column in range(self.columns)]
-        marks: dict[Cell, str] = {(row, column): lines[row][column] for row, column in cells}
-        self.states = [cell for cell in cells if marks[cell] != "#"]
+        marks: dict[Cell, str] = {}
+        for row, line in enumerate(lines):
+            marks |= {(row, column): mark for column, mark in enumerate(line)}
+        self.states = [cell for cell, mark in marks.items() if mark != "#"]
         self.floor = frozenset(self.states)
-        self.walls = [cell for cell in cells if marks[cell] == "#"]
-        self.terminals = {cell: ENDS[marks[cell]] for cell in cells if marks[cell] in ENDS}
-        self.start = next(cell for cell in cells if marks[cell] == "S")
+        self.walls = [cell for cell, mark in marks.items() if mark == "#"]
+        self.terminals = {cell: ENDS[mark] for cell, mark in marks.items() if mark in ENDS}
+        self.start = next(cell for cell, mark in marks.items() if mark == "S")
         self.action_space = Discrete(4)
         self.observation_space = (Discrete(self.rows), Discrete(self.columns))
         self.state = self.start
         self.rng: random.Random | None = None
 
     def neighbour(self, cell: Cell, action: int) -> Cell:
-        """The next cell that way, or the same one if a wall or the edge of the map is there."""
+        """The next cell that way, or the same one if a wall or the edge is there."""
         row, column = MOVES[action]
         there = (cell[0] + row, cell[1] + column)
         return there if there in self.floor else cell
@@ -55,12 +56,14 @@ class GridWorld:
         return () if state in self.terminals else (NORTH, EAST, SOUTH, WEST)
 
     def outcomes(self, state: Cell, action: int) -> list[Outcome]:
-        sides = [(self.slip, (action + turn) % 4) for turn in (-1, 1)] if self.slip else []
+        ways = [(1.0 - 2.0 * self.slip, action)]
+        if self.slip:
+            ways += [(self.slip, (action + turn) % 4) for turn in (-1, 1)]
         answer = []
-        for chance, way in [(1.0 - 2.0 * self.slip, action), *sides]:
+        for chance, way in ways:
             there = self.neighbour(state, way)
-            ended = there in self.terminals
-            answer.append(Outcome(chance, there, self.terminals.get(there, STEP_REWARD), ended))
+            reward = self.terminals.get(there, STEP_REWARD)
+            answer.append(Outcome(chance, there, reward, there in self.terminals))
         return answer
 
     def reset(self, *, seed: int | None = None) -> tuple[Cell, dict[str, Any]]:
