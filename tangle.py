@@ -1062,10 +1062,17 @@ def difference(old: list[Line], text: str) -> str:
     return "\n".join(out)
 
 
-def origin(book: Book, path: str, number: int) -> Line | None:
-    """The chapter line that a line of src/ comes from, if it comes from one."""
-    line = dict(enumerate(book.files.get(path.removeprefix("src/"), []), 1)).get(number)
-    return line if line and line.row else None
+def origin(root: Path, book: Book, file: str, number: int) -> Line | None:
+    """The line of a tangled file that this line below src/ is, edits made by hand allowed for."""
+    lines, now = book.files.get(file, []), split(plain(on_disk(root / "src" / file) or ""))[:-1]
+    at = number - 1
+    for i, j, k, m in changes([line.text for line in lines], now)[::-1]:
+        if k <= number - 1 < m:
+            return None
+        if m <= number - 1:
+            at += j - m
+            break
+    return lines[at] if 0 <= at < len(lines) and lines[at].row else None
 
 
 def where(root: Path, place: str) -> int:
@@ -1086,7 +1093,7 @@ def where(root: Path, place: str) -> int:
         found = [(f"src/{file}", i, x.indent) for file, lines in book.files.items()
                  for i, x in enumerate(lines, 1) if (x.chapter, x.row) == (path, number)]
     elif path.removeprefix("src/") in book.files:
-        line = origin(book, path, number)
+        line = origin(root, book, path.removeprefix("src/"), number)
         found = [(line.chapter, line.row, -line.indent)] if line else []
     else:
         return complain(f"{path} is neither a chapter nor a tangled file")
