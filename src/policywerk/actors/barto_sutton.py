@@ -104,3 +104,11 @@ def ace_ase(
             neurons.learn(box, fell)
             length, over = length + 1, fell or late
         yield Trial(number, length, dict(neurons.actor), dict(neurons.critic))
+
+
+CARTPOLE_BOXES = Boxes(
+    (-0.8, 0.8),  # place, metres
+    (-0.5, 0.5),  # speed, metres per second
+    tuple(math.radians(degrees) for degrees in (-6, -1, 0, 1, 6)),  # angle
+    (math.radians(-50), math.radians(50)),  # spin, radians per second
+)

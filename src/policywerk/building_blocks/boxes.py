@@ -18,6 +18,8 @@ class Boxes:
 
     def __call__(self, observation: Sequence[float]) -> int:
         """The number of the box, from 0 to count - 1."""
+        if len(observation) != len(self.edges):
+            raise ValueError(f"{observation}: expected {len(self.edges)} numbers to cut")
         box = 0
         for value, cuts in zip(observation, self.edges, strict=True):
             box = box * (len(cuts) + 1) + bisect(cuts, value)
