@@ -12,7 +12,7 @@ MIDDLE = {"ha": "center", "va": "center"}
 
 
 class WalkPane:
-    """The row of places, and over each its truth and what two learners believe, from 0 to 1.
+    """The row of places, and over each its truth and what up to two learners believe, 0 to 1.
 
     `ends` maps the names of the two ends to what they pay, left before right.
     """
@@ -22,7 +22,7 @@ class WalkPane:
         fig: Figure,
         truth: Mapping[str, float],
         ends: Mapping[str, float],
-        learners: tuple[str, str],
+        learners: Sequence[str] = (),
     ) -> None:
         canvas, width, height = _canvas(fig)
         left, right = ends
@@ -36,7 +36,7 @@ class WalkPane:
             y = self._height(level)
             canvas.plot([2 + side, 2 + 6 * side], [y, y], color=FAINT, lw=0.8, zorder=0)
             canvas.text(side - 4, y, f"{level:g}", ha="right", va="center", color=MUTED)
-        colours = (ESTIMATE, SECOND)
+        colours = (ESTIMATE, SECOND)[: len(learners)]
         for place, (x, y) in self.corner.items():
             canvas.add_patch(Rectangle((x, y), side, side, fc="none", ec=FAINT, lw=1))
             if place in ends:
@@ -53,7 +53,8 @@ class WalkPane:
             canvas.plot([x + 2, x + side - 2], [level, level], color=INK, lw=2.2, zorder=3)
         for which, (name, colour) in enumerate(zip(learners, colours, strict=True)):
             canvas.text(2 + side, self.ceiling + 9 + 14 * which, name, color=colour, va="center")
-        canvas.text(2 + side, self.ceiling + 37, "truth: the black rules", color=INK, va="center")
+        below = self.ceiling + 9 + 14 * len(learners)
+        canvas.text(2 + side, below, "truth: the thick rules", color=INK, va="center")
         self.now = canvas.add_patch(
             Rectangle((0, 0), side, side, fill=False, ec=NOW, lw=3, zorder=4)
         )
@@ -64,15 +65,13 @@ class WalkPane:
     def show(
         self,
         title: str,
-        first: Mapping[str, float],
-        second: Mapping[str, float],
+        beliefs: Sequence[Mapping[str, float]] = (),
         now: str | None = None,
     ) -> None:
-        """Show what both learners believe, and the place where the walker stands."""
+        """Show what each learner believes, and the place where the walker stands."""
         self.title.set_text(title)
         for (which, place), bar in self.bars.items():
-            value = (first, second)[which][place]
-            bar.set_height(self._height(value) - self.floor)
+            bar.set_height(self._height(beliefs[which][place]) - self.floor)
         self.now.set_visible(now is not None)
         if now is not None:
             self.now.set_xy(self.corner[now])
