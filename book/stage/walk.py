@@ -9,6 +9,7 @@ from stage.palette import ESTIMATE, FAINT, INK, MUTED, NOW, SECOND
 from stage.panes import _canvas, number
 
 MIDDLE = {"ha": "center", "va": "center"}
+COLOURS = (ESTIMATE, SECOND)  # of the first learner and the second
 
 
 class WalkPane:
@@ -24,40 +25,56 @@ class WalkPane:
         ends: Mapping[str, float],
         learners: Sequence[str] = (),
     ) -> None:
-        canvas, width, height = _canvas(fig)
+        self._canvas, width, height = _canvas(fig)
         left, right = ends
         row = (left, *truth, right)
-        side = (width - 4) / len(row)
+        side = self._side = (width - 4) / len(row)
         self.floor, self.ceiling = height - side - 26, 52
-        self.title = canvas.text(2, 9, "", va="center")
+        self.title = self._canvas.text(2, 9, "", va="center")
         self.corner = {place: (2 + n * side, height - side - 4) for n, place in enumerate(row)}
         self.bars: dict[tuple[int, str], Rectangle] = {}
-        for level in (0.0, 0.5, 1.0):
-            y = self._height(level)
-            canvas.plot([2 + side, 2 + 6 * side], [y, y], color=FAINT, lw=0.8, zorder=0)
-            canvas.text(side - 4, y, f"{level:g}", ha="right", va="center", color=MUTED)
-        colours = (ESTIMATE, SECOND)[: len(learners)]
-        for place, (x, y) in self.corner.items():
-            canvas.add_patch(Rectangle((x, y), side, side, fc="none", ec=FAINT, lw=1))
-            if place in ends:
-                pays = f"+{ends[place]:g}" if ends[place] else "0"
-                canvas.text(x + side / 2, y + side * 0.42, pays, weight="bold", **MIDDLE)
-                canvas.text(x + side / 2, y + side * 0.76, "end", color=MUTED, **MIDDLE)
-                continue
-            canvas.text(x + side / 2, y + side / 2, place, **MIDDLE)
-            for which, colour in enumerate(colours):
-                at = x + side * (0.14 + 0.38 * which)
-                bar = Rectangle((at, self.floor), side * 0.34, 0, fc=(colour, 0.55), ec=colour)
-                self.bars[which, place] = canvas.add_patch(bar)
-            level = self._height(truth[place])
-            canvas.plot([x + 2, x + side - 2], [level, level], color=INK, lw=2.2, zorder=3)
-        for which, (name, colour) in enumerate(zip(learners, colours, strict=True)):
-            canvas.text(2 + side, self.ceiling + 9 + 14 * which, name, color=colour, va="center")
-        below = self.ceiling + 9 + 14 * len(learners)
-        canvas.text(2 + side, below, "truth: the thick rules", color=INK, va="center")
-        self.now = canvas.add_patch(
+        self._scale(learners)
+        for place, pays in ends.items():
+            self._end(place, pays)
+        for place, value in truth.items():
+            self._place(place, value, len(learners))
+        self.now = self._canvas.add_patch(
             Rectangle((0, 0), side, side, fill=False, ec=NOW, lw=3, zorder=4)
         )
+
+    def _scale(self, learners: Sequence[str]) -> None:
+        """The height of 0, of a half and of 1, and who is shown in which colour."""
+        left, right = 2 + self._side, 2 + self._side * (len(self.corner) - 1)
+        for level in (0.0, 0.5, 1.0):
+            y = self._height(level)
+            self._canvas.plot([left, right], [y, y], color=FAINT, lw=0.8, zorder=0)
+            self._canvas.text(left - 6, y, f"{level:g}", ha="right", va="center", color=MUTED)
+        named = [*zip(learners, COLOURS, strict=False), ("truth: the thick rules", INK)]
+        for line, (name, colour) in enumerate(named):
+            self._canvas.text(left, self.ceiling + 9 + 14 * line, name, color=colour, va="center")
+
+    def _box(self, place: str) -> tuple[float, float]:
+        """Draw the place's box in the row; its middle."""
+        x, y = self.corner[place]
+        side = self._side
+        self._canvas.add_patch(Rectangle((x, y), side, side, fc="none", ec=FAINT, lw=1))
+        return x + side / 2, y + side / 2
+
+    def _end(self, place: str, pays: float) -> None:
+        x, y = self._box(place)
+        text = f"+{pays:g}" if pays else "0"
+        self._canvas.text(x, y - self._side * 0.08, text, weight="bold", **MIDDLE)
+        self._canvas.text(x, y + self._side * 0.26, "end", color=MUTED, **MIDDLE)
+
+    def _place(self, place: str, truth: float, learners: int) -> None:
+        x, y = self._box(place)
+        self._canvas.text(x, y, place, **MIDDLE)
+        for which, colour in enumerate(COLOURS[:learners]):
+            at = x + self._side * (0.38 * which - 0.36)
+            bar = Rectangle((at, self.floor), self._side * 0.34, 0, fc=(colour, 0.55), ec=colour)
+            self.bars[which, place] = self._canvas.add_patch(bar)
+        level, half = self._height(truth), self._side / 2 - 2
+        self._canvas.plot([x - half, x + half], [level, level], color=INK, lw=2.2, zorder=3)
 
     def _height(self, value: float) -> float:
         return self.floor + (self.ceiling - self.floor) * value
@@ -94,9 +111,8 @@ class ChangesPane:
             box = Rectangle((x, y), side, side, fc="none", ec=MUTED, lw=1)
             self.boxes.append(canvas.add_patch(box))
             self.names.append(canvas.text(centre, y + side / 2, "", **MIDDLE))
-            small = {**MIDDLE}
-            self.above.append(canvas.text(centre, y - 10, "", color=ESTIMATE, **small))
-            self.below.append(canvas.text(centre, y + side + 10, "", color=SECOND, **small))
+            self.above.append(canvas.text(centre, y - 10, "", color=ESTIMATE, **MIDDLE))
+            self.below.append(canvas.text(centre, y + side + 10, "", color=SECOND, **MIDDLE))
         says = {"va": "center"}
         canvas.text(2, y - 29, f"{learners[0]} changes, after each step", color=ESTIMATE, **says)
         below = y + side + 29
