@@ -260,7 +260,7 @@ def test_text_is_shown_before_any_script_has_run(browser, host):
     page = context.new_page()
     page.route(re.compile(r"\.js(\?|$)"), lambda route: None)  # none ever arrives
     page.goto(host + CHAPTER, wait_until="commit")
-    page.locator("article h1").wait_for(state="visible", timeout=5000)
+    page.locator("article h1").wait_for(state="visible")
     assert page.locator("article p").first.is_visible()
     page.wait_for_function("performance.getEntriesByName('first-contentful-paint').length")
     context.close()
@@ -286,10 +286,10 @@ def test_a_film_is_played_from_the_keyboard(opened):
     page.keyboard.press("ArrowLeft")
     assert where.inner_text().startswith("1 /")
     page.keyboard.press("Space")
-    film.get_by_role("button", name="Pause").wait_for(timeout=2000)
+    film.get_by_role("button", name="Pause").wait_for()
     page.wait_for_function("!document.querySelector('.pw-counter').innerText.startsWith('1 /')")
     page.keyboard.press("Space")
-    play.wait_for(timeout=2000)
+    play.wait_for()
     for name in ("First frame", "Step back", "Step forward"):
         film.get_by_role("button", name=name).focus()
         page.keyboard.press("Enter")
@@ -299,7 +299,7 @@ def test_a_film_is_played_from_the_keyboard(opened):
 
 def test_a_reader_finds_a_chapter(opened):
     page = opened("search.html?q=Bellman")
-    page.locator(f"#search-results a[href*='{Path(CHAPTER).stem}']").first.wait_for(timeout=10000)
+    page.locator(f"#search-results a[href*='{Path(CHAPTER).stem}']").first.wait_for()
     assert page.complaints == []
 
 
