@@ -91,6 +91,10 @@ def opened(browser: Any, host: str) -> Iterator[Any]:
             if response.status >= 400:
                 complain(f"status {response.status}: {response.url}")
 
+        def on_failure(request: Any) -> None:
+            if request.failure != "net::ERR_ABORTED":  # the reader has gone on to the next page
+                complain(f"failed, {request.failure}: {request.url}")
+
         def on_console(message: Any) -> None:
             if message.type in ("error", "warning"):
                 complain(f"console: {message.text}")
@@ -98,7 +102,7 @@ def opened(browser: Any, host: str) -> Iterator[Any]:
         page.on("request", on_request)
         page.on("response", on_response)
         page.on("console", on_console)
-        page.on("requestfailed", lambda request: complain(f"failed: {request.url}"))
+        page.on("requestfailed", on_failure)
         page.on("pageerror", lambda error: complain(f"error: {error}"))
         page.goto(host + path)
         if options.get("java_script_enabled", True):
