@@ -37,7 +37,7 @@ bench: venv ## measure what must be fast
 clean: ## remove all that was built, .venv excepted
 	@rm -rf _build .pytest_cache .hypothesis .mypy_cache .ruff_cache
 
-# Also for PYTHON=..., where the one that .ci/venv finds is not the right one.
+# PYTHON=... names another Python than the newest that is found.
 venv:
 	@PYTHON="$(PYTHON)" .ci/venv requirements.lock
 
