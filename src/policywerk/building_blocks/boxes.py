@@ -14,13 +14,14 @@ class Boxes:
             if not cuts or list(cuts) != sorted(set(cuts)):
                 raise ValueError(f"edges {cuts}: expected rising numbers, at least one")
         self.edges = edges
-        self.count = math.prod(len(cuts) + 1 for cuts in edges)
+        self.parts = [len(cuts) + 1 for cuts in edges]
+        self.count = math.prod(self.parts)
 
     def __call__(self, observation: Sequence[float]) -> int:
         """The number of the box, from 0 to count - 1."""
         if len(observation) != len(self.edges):
             raise ValueError(f"{observation}: expected {len(self.edges)} numbers to cut")
         box = 0
-        for value, cuts in zip(observation, self.edges, strict=True):
-            box = box * (len(cuts) + 1) + bisect(cuts, value)
+        for value, cuts, parts in zip(observation, self.edges, self.parts, strict=True):
+            box = box * parts + bisect(cuts, value)
         return box

@@ -46,9 +46,9 @@ class CartPole:
         place, speed, angle, spin = state
         sine, cosine, mass = math.sin(angle), math.cos(angle), CART + POLE
         rub = self.rub["cart"] * ((speed > 0.0) - (speed < 0.0))
-        push = (force + POLE * HALF * spin * spin * sine - rub) / mass
+        push = (force + POLE * HALF * (spin * spin) * sine - rub) / mass
         turn = GRAVITY * sine - cosine * push - self.rub["pole"] * spin / (POLE * HALF)
-        turn /= HALF * (4.0 / 3.0 - POLE * cosine * cosine / mass)
+        turn /= HALF * (4.0 / 3.0 - POLE * (cosine * cosine) / mass)
         pull = push - POLE * HALF * turn * cosine / mass
         return (
             place + TICK * speed,
