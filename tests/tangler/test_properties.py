@@ -1,0 +1,159 @@
+"""What holds for every book."""
+
+import ast
+import os
+import tempfile
+from collections import Counter
+from pathlib import Path
+
+from books import IMPORT_LINES, chapters, edited
+from desk import Desk, listing
+from hypothesis import HealthCheck, assume, event, given, settings
+from hypothesis import strategies as st
+
+import tangle
+
+MANY = int(os.environ.get("FUZZ", "40"))  # cases of each property
+settings.register_profile("tangler", max_examples=MANY, deadline=None, derandomize=MANY == 40,
+                          suppress_health_check=list(HealthCheck))
+settings.load_profile("tangler")
+
+
+def assembled(texts: dict[str, str]) -> tangle.Book:
+    return tangle.assemble({f"book/{name}.md": text for name, text in texts.items()})
+
+
+@given(chapters())
+def test_tangling_is_idempotent(texts):
+    with tempfile.TemporaryDirectory() as folder:
+        desk = Desk(Path(folder), **texts)
+        first = desk.run()
+        tree = desk.tree()
+        again = desk.run()
+        assert first.status == again.status
+        assert desk.tree() == tree
+        assert again.out == ""
+
+
+def imported(source: str) -> set[tuple]:
+    """Every name that is imported in this source."""
+    return {(getattr(node, "module", ""), name.name, name.asname)
+            for node in ast.parse(source).body if isinstance(node, ast.Import | ast.ImportFrom)
+            for name in node.names}
+
+
+@given(chapters())
+def test_joining_keeps_every_line(texts):
+    book = assembled(texts)
+    places = Counter((line.chapter, line.row, line.text.strip())
+                     for lines in book.files.values() for line in lines)
+    wanted, given = set(), set()
+    for part in book.listings:
+        wanted |= imported("\n".join(text for text in part.lines if text in IMPORT_LINES))
+        for row, text in enumerate(part.lines, part.first):
+            if text.strip() and text not in IMPORT_LINES and not tangle.REFERENCE.match(text):
+                assert places[part.chapter, row, text.strip()] == 1
+    for file in book.files:
+        given |= imported(book.source(file))
+    assert given == wanted
+
+
+@given(st.permutations(["x = 1", "def f():\n    pass", "y", "# why\nz = 3", "@f\ndef g(): ..."]),
+       st.lists(st.sampled_from(["one", "two"]), min_size=5, max_size=5))
+def test_any_listing_order_is_kept(codes, homes):
+    texts = {"one": "", "two": ""}
+    for code, home in zip(codes, homes, strict=True):
+        texts[home] += listing(code) + "\n"
+    order = [code for name in texts for code, home in zip(codes, homes, strict=True)
+             if home == name]
+    lines = [line.text for line in assembled(texts).files["p/a.py"][1:] if line.text]
+    assert lines == "\n".join(order).split("\n")
+
+
+@given(st.binary(max_size=300) | st.lists(st.sampled_from([
+    b"```python file=p/a.py", b"```", b"~~~", b"````", b"<<a>>", b"    <<a>>", b"```python name=a",
+    b"x = 1", b"\xff", b"\x00", b"\t", b":::{note}", b":::", b"> ", b"- ", b"<!--", b"-->",
+    b"import os", b"from a import (", b'"""', b"---", b"\\", b"'", b"```python name='", b"\r",
+    b"<div>", b"\x0c",
+    b"\xef\xbb\xbf", b"class A:", b"if x:", b"else:", b")"]), max_size=20).map(b"\n".join))
+def test_no_bytes_end_in_a_traceback(data):
+    with tempfile.TemporaryDirectory() as folder:
+        desk = Desk(Path(folder), one=data)
+        run = desk.run()
+        assert run.status in (0, 2)
+        assert (run.status == 0) == (not run.err)
+        assert desk.run("check").status == run.status
+
+
+def prose(book: tangle.Book) -> dict[str, list[str]]:
+    """Each chapter without its listings' lines, its line ends as they are."""
+    code = {(part.chapter, row) for part in book.listings
+            for row, _ in enumerate(part.lines, part.first)}
+    return {chapter: [row for i, row in enumerate(tangle.ROW.findall(text), 1)
+                      if (chapter, i) not in code] for chapter, text in book.texts.items()}
+
+
+@given(st.data(), chapters())
+def test_a_stitched_edit_tangles_back_exactly_and_leaves_the_prose_alone(data, texts):
+    base = assembled(texts)
+    assume(base.files)
+    file = data.draw(st.sampled_from(sorted(base.files)))
+    now = data.draw(edited([line.text for line in base.files[file]]))
+    try:
+        edits = tangle.Seams(base, file).unpick(now)
+    except tangle.Unplaced as error:
+        event(f"refused: {error.args[1][:30]}")
+        return
+    event("stitched")
+    book = tangle.assemble(tangle.apply(base.texts, edits))
+    assert [line.text for line in book.files[file]] == now
+    assert all(book.source(other) == base.source(other) for other in base.files if other != file)
+    assert prose(book) == prose(base)
+
+
+@given(st.data(), chapters())
+def test_edits_of_both_sides_both_stand(data, texts):
+    """What src/ changed, carried into chapters that have more prose now."""
+    base = assembled(texts)
+    assume(base.files)
+    file = data.draw(st.sampled_from(sorted(base.files)))
+    now = data.draw(edited([line.text for line in base.files[file]]))
+    try:
+        edits = tangle.Seams(base, file).unpick(now)
+    except tangle.Unplaced:
+        return
+    rows = {chapter: tangle.ROW.findall(text) for chapter, text in base.texts.items()}
+    fences = {chapter: [part.line for part in base.listings if part.chapter == chapter]
+              for chapter in rows}
+    for chapter, lines in rows.items():  # a paragraph before some listing, and one at the end
+        if lines and not lines[-1].endswith("\n"):
+            lines[-1] += "\n"
+        lines += ["\n", "The end.\n"]
+        if fences[chapter]:
+            at = data.draw(st.sampled_from(fences[chapter]))
+            lines[at - 1:at - 1] = ["\n", "New words.\n", "\n"]
+    changed = tangle.assemble({chapter: "".join(lines) for chapter, lines in rows.items()})
+    assume(changed.source(file) == base.source(file))
+    moved = []
+    for chapter in rows:
+        mine = [edit for edit in edits if edit.chapter == chapter]
+        moves, clashes = tangle.merged(mine, base.texts[chapter], changed.texts[chapter])
+        assert not clashes
+        moved += moves
+    book = tangle.assemble(tangle.apply(changed.texts, moved))
+    assert [line.text for line in book.files[file]] == now
+    assert prose(book) == prose(changed)
+
+
+@given(chapters(), chapters())
+def test_tangling_again_is_tangling_from_nothing(first, second):
+    with tempfile.TemporaryDirectory() as folder, tempfile.TemporaryDirectory() as fresh:
+        desk, other = Desk(Path(folder), **first), Desk(Path(fresh), **second)
+        if desk.run().status or other.run().status:
+            return
+        desk.names = []
+        desk.write(**second)
+        for name in set(first) - set(second):
+            desk.chapter(name).unlink()
+        desk.good()
+        assert desk.tree() == other.tree()
