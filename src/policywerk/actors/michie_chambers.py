@@ -57,8 +57,10 @@ def boxes_1968(
     weight: float = 20.0,
 ) -> Iterator[Attempt]:
     """Learn from lifetimes to push left or right."""
-    if not 0.0 < decay <= 1.0 or not weight > 0.0:
-        raise ValueError(f"decay={decay}, weight={weight}: expected 0 to 1, and above 0")
+    if not 0.0 < decay <= 1.0:
+        raise ValueError(f"decay={decay}: expected a factor above 0, at most 1")
+    if not weight > 0.0:
+        raise ValueError(f"weight={weight}: expected a number of visits above 0")
     demons = [Demon(below(2, rng)) for _ in range(boxes.count)]
     life = usage = 0.0
     for number in range(1, episodes + 1):
