@@ -131,6 +131,11 @@ def sarsa(
         yield Episode(number, sum(rewards), len(rewards), q.copy())
 
 
+def expected(values: Sequence[float], epsilon: float) -> float:
+    """What an epsilon-greedy choice among these values is worth on average."""
+    return (1.0 - epsilon) * max(values) + epsilon * sum(values) / len(values)
+
+
 def expected_sarsa(
     env: Environment,
     *,
@@ -151,11 +156,6 @@ def expected_sarsa(
             update(q, move, future, alpha)
             rewards.append(move.reward)
         yield Episode(number, sum(rewards), len(rewards), q.copy())
-
-
-def expected(values: Sequence[float], epsilon: float) -> float:
-    """What an epsilon-greedy choice among these values is worth on average."""
-    return (1.0 - epsilon) * max(values) + epsilon * sum(values) / len(values)
 
 
 def double_q_learning(
