@@ -101,7 +101,7 @@ class Book:
     def chapters(self) -> list[str]:
         return list(self.texts)
 
-    @property
+    @cached_property
     def own(self) -> set[str]:
         """The packages that the book makes."""
         return {file.partition("/")[0].removesuffix(".py") for file in self.parts}
@@ -511,7 +511,8 @@ def apply(texts: dict[str, str], edits: list[Edit]) -> dict[str, str]:
     new = dict(texts)
     for chapter in {edit.chapter for edit in edits}:
         rows = ROW.findall(texts[chapter])
-        for _, start, stop, lines in sorted(e for e in edits if e.chapter == chapter)[::-1]:
+        mine = sorted((e for e in edits if e.chapter == chapter), key=lambda e: (e.start, e.stop))
+        for _, start, stop, lines in reversed(mine):
             end = "\r\n" if rows[start - 2].endswith("\r\n") else rows[start - 2][-1]
             rows[start - 1:stop - 1] = [line + end for line in lines]
         new[chapter] = "".join(rows)
