@@ -29,7 +29,6 @@ import shutil
 import subprocess
 import sys
 import tarfile
-import tempfile
 import time
 import warnings
 from collections.abc import Iterator
@@ -780,17 +779,17 @@ def write(path: Path, text: str) -> None:
     """Write a file whole or not at all."""
     path = path.resolve()
     path.parent.mkdir(parents=True, exist_ok=True)
-    mode = path.stat().st_mode & 0o777 if path.exists() else 0o644
-    handle, temporary = tempfile.mkstemp(prefix=f".{path.name}.", suffix=".tmp", dir=path.parent)
+    temporary = path.with_name(f".{path.name}.tmp")
     try:
-        with os.fdopen(handle, "wb") as file:
+        with open(temporary, "wb") as file:
             file.write(text.encode("utf-8", "surrogateescape"))
             file.flush()
             os.fsync(file.fileno())
-        os.chmod(temporary, mode)
+        if path.exists():
+            shutil.copymode(path, temporary)
         os.replace(temporary, path)
-    except BaseException:
-        Path(temporary).unlink(missing_ok=True)
+    except OSError:
+        temporary.unlink(missing_ok=True)
         raise
 
 
@@ -1065,6 +1064,7 @@ def where(root: Path, place: str) -> int:
     if path in book.texts:
         found = [(f"src/{file}", i, x.indent) for file, lines in book.files.items()
                  for i, x in enumerate(lines, 1) if (x.chapter, x.row) == (path, number)]
+        found = found or imported(book, path, number)
     elif path.removeprefix("src/") in book.files:
         line = origin(root, book, path.removeprefix("src/"), number)
         found = [(line.chapter, line.row, -line.indent)] if line else []
@@ -1073,6 +1073,19 @@ def where(root: Path, place: str) -> int:
     for target, row, shift in found:
         print(f"{target}:{row}" + (f":{max(1, column + shift)}" if column else ""))
     return 0 if found else complain(f"{path}:{number} has no line on the other side")
+
+
+def imported(book: Book, chapter: str, row: int) -> list[tuple[str, int, int]]:
+    """The lines of src/ that give the imports at this row, which other listings have too."""
+    found = []
+    for file, lines in book.files.items():
+        heads = [read_head(part.lines, bool(part.file), part.chapter, part.first)
+                 for part in book.inside(file)]
+        names = {x.text for head in heads for x in head.imports
+                 if (x.chapter, x.row) == (chapter, row)}
+        found += [(f"src/{file}", i, 0) for i, x in enumerate(lines, 1)
+                  if names & set(read_import(x.text) or ())]
+    return found
 
 
 def contents(root: Path) -> int:
