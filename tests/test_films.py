@@ -367,6 +367,8 @@ def test_names_in_a_trace_do_not_overlap_in_any_frame():
     trace = TracePane(
         figure, "sweep", "both", lines={"one\nline": LOSS, "two": NOW}, xlim=(0, 9), ylim=(0, 1)
     )
+    figure.draw_without_rendering()
+    figure.set_layout_engine("none")  # as a film does
     for n in range(1, 9):
         trace.show({"one\nline": (range(n), [0.1 * n] * n), "two": (range(n), [0.4] * n)})
         one, two = boxes(figure)
