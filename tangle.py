@@ -527,7 +527,7 @@ def same(old: list[str], new: list[str]) -> int:
 def changes(old: list[str], new: list[str]) -> list[list[int]]:
     """Where two texts differ: each [i, j, k, m] says that old[i:j] has become new[k:m]."""
     head = same(old, new)
-    tail = same(old[:head - 1 if head else None:-1], new[:head - 1 if head else None:-1])
+    tail = same(old[head:][::-1], new[head:][::-1])
     a, b = old[head:len(old) - tail], new[head:len(new) - tail]
     matcher = difflib.SequenceMatcher(None, a, b, autojunk=len(a) + len(b) > 5000)
     return [[head + i, head + j, head + k, head + m]
@@ -852,7 +852,11 @@ class Memory:
 
     @cached_property
     def last(self) -> dict[str, str]:
-        return json.loads(on_disk(self.root / ".tangle" / "last.json") or "{}")
+        """The chapters that src/ was last tangled from, here."""
+        try:
+            return json.loads(on_disk(self.root / ".tangle" / "last.json") or "{}")
+        except ValueError:
+            return {}
 
     @cached_property
     def books(self) -> list[Book]:
@@ -868,7 +872,8 @@ class Memory:
         with tarfile.open(fileobj=io.BytesIO(data)) as tar:
             found = {item.name: tar.extractfile(item).read().decode("utf-8", "replace")
                      for item in tar if item.isfile()}
-        return {name: found[name] for name in reading_order(found["_toc.yml"]) if name in found}
+        order = reading_order(found.get("_toc.yml", ""))
+        return {name: found[name] for name in order if name in found}
 
     def makes(self, file: str) -> list[Book]:
         """The books in which some listing makes this file."""
