@@ -102,7 +102,7 @@ def build(command: list[str], builds: Builds) -> None:
                 print(f"built in {time.perf_counter() - start:.1f} s", flush=True)
                 builds.done()
         seen = now
-        time.sleep(0.1)
+        time.sleep(0.3)  # longer than a save takes to reach the other side
 
 
 def main(port: str, *command: str) -> int:
