@@ -590,16 +590,10 @@ class Seams:
                ) -> Iterator[list[Edit]]:
         """Ways to make old[i:j] of the file new[k:m], the best first."""
         was, text = old[i:j], new[k:m]
-        if len(was) == len(text):  # line by line
-            pairs = [(x, outdented([line], x.indent)) for x, line in zip(was, text, strict=True)]
-            if all(lines if x.row else lines == [""] for x, lines in pairs):
-                yield [Edit(x.chapter, x.row, x.row + 1, lines) for x, lines in pairs if x.row]
-        up = down = 0  # where lines repeat, the change may as well lie so much higher or lower
-        if not was or not text:
-            moved = [line.text for line in was] or text
-            up = slide([line.text for line in old[:i]], moved)
-            down = slide([line.text for line in old[:max(j - 1, 0):-1]], moved[::-1])
-        if not text:
+        if edits := line_by_line(was, text):
+            yield edits
+        up, down = slack([line.text for line in old], i, j, text)
+        if not text:  # of lines that repeat, take away those of one listing
             was = min((old[i + n:j + n] for n in (0, -up, down)), key=lambda x: len(self.at(x)))
         owned = [line for line in was if line.row]
         gone = [Edit(x.chapter, x.row, x.row + 1, []) for x in owned]
@@ -673,11 +667,25 @@ def outdented(lines: list[str], indent: int) -> list[str] | None:
     return None
 
 
-def slide(above: list[str], lines: list[str]) -> int:
-    """How far up these lines may begin, if those above are the same as the lines at their end."""
-    turn = len(lines)
-    pairs = enumerate(reversed(above))
-    return next((n for n, text in pairs if text != lines[-1 - n % turn]), len(above))
+def line_by_line(was: list[Line], text: list[str]) -> list[Edit] | None:
+    """The edits if each of these lines became one other; None if that is not so."""
+    new = [outdented([now], line.indent) for line, now in zip(was, text, strict=False)]
+    if len(was) != len(text) or not all(
+            lines if line.row else lines == [""] for line, lines in zip(was, new, strict=True)):
+        return None
+    return [Edit(line.chapter, line.row, line.row + 1, lines)
+            for line, lines in zip(was, new, strict=True) if line.row]
+
+
+def slack(old: list[str], i: int, j: int, text: list[str]) -> tuple[int, int]:
+    """How much higher, and lower, lines that are only new or only gone may as well lie."""
+    def reach(lines: list[str], moved: list[str]) -> int:
+        return next((n for n, x in enumerate(lines) if x != moved[n % len(moved)]), len(lines))
+
+    moved = old[i:j] or text
+    if not moved or (text and i < j):
+        return 0, 0
+    return reach(old[:i][::-1], moved[::-1]), reach(old[j:], moved)
 
 
 def stripped(lines: list[str]) -> list[str]:
