@@ -158,8 +158,8 @@ class CuriousMemory(Memory):
 
 
 def dyna_q_plus(
-    env: Environment, *, episodes: int, planning: int = 10, alpha: float = 1.0,
-    gamma: float = 0.95, epsilon: float = 0.1, kappa: float = 1e-3, rng: random.Random,
+    env: Environment, *, episodes: int, planning: int = 5, alpha: float = 1.0,
+    gamma: float = 0.95, epsilon: float = 0.1, kappa: float = 5e-4, rng: random.Random,
 ) -> Iterator[Episode]:  # fmt: skip
     """Dyna-Q that is paid, in its imagination, for trying what it has not tried for long."""
     if not kappa >= 0.0:
