@@ -322,7 +322,7 @@ def test_a_backup_is_spelled_with_its_numbers_and_marks_the_best():
         "1.00", "+ 0.9 × 0", "= 1.00 max",
         "−1.00 + 0.9 × 0", "= −1.00",
         "−0.04", "+ 0.9 × 0.81", "= 0.69",
-    ]  # fmt: skip
+    ]
 
 
 def test_an_arrow_is_drawn_only_where_the_policy_prefers_something():
@@ -367,6 +367,8 @@ def test_names_in_a_trace_do_not_overlap_in_any_frame():
     trace = TracePane(
         figure, "sweep", "both", lines={"one\nline": LOSS, "two": NOW}, xlim=(0, 9), ylim=(0, 1)
     )
+    figure.draw_without_rendering()
+    figure.set_layout_engine("none")  # as a film does
     for n in range(1, 9):
         trace.show({"one\nline": (range(n), [0.1 * n] * n), "two": (range(n), [0.4] * n)})
         one, two = boxes(figure)

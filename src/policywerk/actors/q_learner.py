@@ -131,6 +131,11 @@ def sarsa(
         yield Episode(number, sum(rewards), len(rewards), q.copy())
 
 
+def expected(values: Sequence[float], epsilon: float) -> float:
+    """What an epsilon-greedy choice among these values is worth on average."""
+    return (1.0 - epsilon) * max(values) + epsilon * sum(values) / len(values)
+
+
 def expected_sarsa(
     env: Environment,
     *,
@@ -153,11 +158,6 @@ def expected_sarsa(
         yield Episode(number, sum(rewards), len(rewards), q.copy())
 
 
-def expected(values: Sequence[float], epsilon: float) -> float:
-    """What an epsilon-greedy choice among these values is worth on average."""
-    return (1.0 - epsilon) * max(values) + epsilon * sum(values) / len(values)
-
-
 def double_q_learning(
     env: Environment,
     *,
@@ -168,7 +168,7 @@ def double_q_learning(
     rng: random.Random,
     initial: float = 0.0,
 ) -> Iterator[Episode]:
-    """Two tables: in turns by chance, one names the best that follows, the other prices it."""
+    """Two tables: a coin says which names what is best; the other prices it."""
     q, one, two = (ActionValues(choices(env, alpha, gamma), initial) for _ in range(3))
     for number in range(1, episodes + 1):
         rewards = []

@@ -1,6 +1,7 @@
 # Tangled from book/1989-watkins.md
 """A walk along a cliff: the short way is beside the edge."""
 
+from itertools import product
 from typing import Any
 
 from policywerk.building_blocks.mdp import Discrete, Step
@@ -16,6 +17,7 @@ class CliffWorld:
     def __init__(self, goal_reward: float = 0.0) -> None:
         self.rows, self.columns = 4, 12
         self.start, self.goal = (3, 0), (3, 11)
+        self.cells = frozenset(product(range(self.rows), range(self.columns)))
         self.cliff = frozenset((3, column) for column in range(1, 11))
         self.goal_reward = goal_reward  # for the move that reaches the goal
         self.action_space = Discrete(4)
@@ -32,9 +34,8 @@ class CliffWorld:
         if self.state == self.goal:  # the end absorbs: nothing more happens
             return Step(self.goal, 0.0, True, False, {})
         down, right = MOVES[action]
-        row = min(max(self.state[0] + down, 0), self.rows - 1)
-        column = min(max(self.state[1] + right, 0), self.columns - 1)
-        self.state = (row, column)
+        there = self.state[0] + down, self.state[1] + right
+        self.state = there if there in self.cells else self.state
         if self.state == self.goal:
             return Step(self.goal, self.goal_reward, True, False, {})
         if self.state in self.cliff:
