@@ -14,7 +14,7 @@ class WalkerPane(GridPane):
 
     def __init__(self, fig: Figure, world) -> None:
         super().__init__(fig, world, digits=None)
-        self.dot = self._canvas.add_patch(Circle((0, 0), self._side * 0.2, fc=INK, zorder=5))
+        self.dot = self._canvas.add_patch(Circle((0, 0), self._side * 0.15, fc=INK, zorder=5))
 
     def walk(
         self,
@@ -27,7 +27,7 @@ class WalkerPane(GridPane):
         """Show values, arrows and the walker; `now` is where a remembered move begins."""
         self.show(title, values, policy, now)
         left, top = self.corner[walker]
-        self.dot.set_center((left + self._side / 2, top + self._side / 2))
+        self.dot.set_center((left + self._side * 0.22, top + self._side * 0.78))
 
 
 class RelivePane:
@@ -78,18 +78,18 @@ class RelivePane:
             self.cells, self.numbers, self.names, (after, future), (move.state, move.there),
             strict=True,
         ):  # fmt: skip
-            cell.set_facecolor(tint(rooted(value)))
-            text.set_text(number(value, 4))
+            cell.set_facecolor(tint(value))
+            text.set_text(number(value, 3))
             name.set_text(f"{state}")
         self.paid.set_text(f"{move.reward:+g}" if move.reward else "0")
         for action, arrow in enumerate(self.arrows):
             arrow.set_visible(action == move.action)
             arrow.set_facecolor(POLICY)
         target = move.reward + move.discount * future
-        brings = f"{move.reward:g} + {move.discount:g} × {number(future, 4)}"
-        self.lines[0].set_text(f"it brings {brings} = {number(target, 4)}")
-        step = f"{number(before, 4)} + {alpha:g} × {number(target - before, 4)}"
-        self.lines[1].set_text(f"so {step} = {number(after, 4)}")
+        brings = f"{move.reward:g} + {move.discount:g} × {number(future, 3)}"
+        self.lines[0].set_text(f"it brings {brings} = {number(target, 3)}")
+        step = f"{number(before, 3)} + {alpha:g} × {number(target - before, 3)}"
+        self.lines[1].set_text(f"so {step} = {number(after, 3)}")
 
     def count(self, gains: Collection[bool]) -> None:
         """Mark the moves relived so far: blue where a value moved, grey where none did."""
@@ -97,8 +97,3 @@ class RelivePane:
         for k, mark in enumerate(self.marks):
             mark.set_visible(k < len(marks))
             mark.set_facecolor(ESTIMATE if k < len(marks) and marks[k] else FAINT)
-
-
-def rooted(value: float) -> float:
-    """A tint in which small values can be told from none: the fourth root."""
-    return max(value, 0.0) ** 0.25

@@ -45,7 +45,7 @@ def moments(
     env: Environment, q: ActionValues, memory: Memory, *, planning: int,
     alpha: float, gamma: float, epsilon: float, rng: random.Random,
 ) -> Iterator[Moment]:  # fmt: skip
-    """Live one episode, and after each move relive `planning` others; q learns of both."""
+    """Live an episode; after each move, relive `planning` others. q learns of both."""
     policy = epsilon_greedy(q, epsilon, rng)
     for move in moves(env, policy, gamma=gamma, rng=rng):
         update(q, move, max(q[move.there]), alpha)
@@ -82,11 +82,13 @@ def dyna_q(
     """Q-learning that relives moves of its memory, chosen at random."""
     q = ActionValues(choices(env, alpha, gamma))
     memory = Memory(random.Random(below(2**31, rng)))
-    return episodes_of(env, q, memory, episodes, planning, alpha, gamma, epsilon, rng)
+    return episodes_of(
+        env, q, memory, episodes, planning, alpha, gamma, epsilon, rng
+    )
 
 
 class UrgentMemory(Memory):
-    """Recalls the move that q is most wrong about; none if no error is above theta."""
+    """Recalls the move that q is most wrong about, if it is by more than theta."""
 
     def __init__(self, q: ActionValues, rng: random.Random, theta: float) -> None:
         super().__init__(rng)
@@ -104,7 +106,7 @@ class UrgentMemory(Memory):
         return abs(reward + discount * max(self.q[there]) - self.q[state][action])
 
     def settle(self, move: Move) -> None:
-        """Queue the moves that lead to where q changed, and this one if it is not done."""
+        """Queue the moves that lead to where q changed, and this one if need be."""
         here = self.places[move.state, move.action]
         for place in sorted({here, *self.sources.get(move.state, ())}):
             error = self.error(place)
@@ -121,20 +123,25 @@ class UrgentMemory(Memory):
 
 def prioritised_sweeping(
     env: Environment, *, episodes: int, planning: int = 5, alpha: float = 1.0,
-    gamma: float = 0.95, epsilon: float = 0.1, theta: float = 1e-4, rng: random.Random,
+    gamma: float = 0.95, epsilon: float = 0.1, theta: float = 1e-4,
+    rng: random.Random,
 ) -> Iterator[Episode]:  # fmt: skip
     """Q-learning that relives the moves about which it is most wrong."""
     if not theta > 0.0:
-        raise ValueError(f"theta={theta}: expected more than 0, or nothing is ever done")
+        raise ValueError(f"theta={theta}: expected more than 0, a small error")
     q = ActionValues(choices(env, alpha, gamma))
     memory = UrgentMemory(q, random.Random(below(2**31, rng)), theta)
-    return episodes_of(env, q, memory, episodes, planning, alpha, gamma, epsilon, rng)
+    return episodes_of(
+        env, q, memory, episodes, planning, alpha, gamma, epsilon, rng
+    )
 
 
 class CuriousMemory(Memory):
-    """Promises more of an action the longer ago it was tried, and more still of a new one."""
+    """Promises more of an action the longer ago it was tried, if ever."""
 
-    def __init__(self, actions: int, rng: random.Random, kappa: float, gamma: float) -> None:
+    def __init__(
+        self, actions: int, rng: random.Random, *, kappa: float, gamma: float
+    ) -> None:
         super().__init__(rng)
         self.actions, self.kappa, self.gamma = actions, kappa, gamma
         self.clock = 0
@@ -159,11 +166,15 @@ class CuriousMemory(Memory):
 
 def dyna_q_plus(
     env: Environment, *, episodes: int, planning: int = 5, alpha: float = 1.0,
-    gamma: float = 0.95, epsilon: float = 0.1, kappa: float = 5e-4, rng: random.Random,
+    gamma: float = 0.95, epsilon: float = 0.1, kappa: float = 5e-4,
+    rng: random.Random,
 ) -> Iterator[Episode]:  # fmt: skip
-    """Dyna-Q that is paid, in its imagination, for trying what it has not tried for long."""
+    """Dyna-Q that imagines being paid for what it has not tried for long."""
     if not kappa >= 0.0:
-        raise ValueError(f"kappa={kappa}: expected 0 or more, the weight of curiosity")
+        raise ValueError(f"kappa={kappa}: expected 0 or more, a bonus")
     q = ActionValues(choices(env, alpha, gamma))
-    memory = CuriousMemory(q.actions, random.Random(below(2**31, rng)), kappa, gamma)
-    return episodes_of(env, q, memory, episodes, planning, alpha, gamma, epsilon, rng)
+    own = random.Random(below(2**31, rng))
+    memory = CuriousMemory(q.actions, own, kappa=kappa, gamma=gamma)
+    return episodes_of(
+        env, q, memory, episodes, planning, alpha, gamma, epsilon, rng
+    )

@@ -15,7 +15,7 @@ LIMIT = 100  # steps of an episode
 
 
 class FrozenLake:
-    """From the shore to the goal, which pays 1; on slippery ice two moves of three go aside."""
+    """From the shore to the goal, which pays 1; slippery ice turns moves aside."""
 
     def __init__(self, slippery: bool = False) -> None:
         self.map, self.slippery = GridWorld(LAKE), slippery
@@ -33,13 +33,15 @@ class FrozenLake:
         if not self.actions(state):
             return [Outcome(1.0, state, 0.0, True)]
         turns = (-1, 0, 1) if self.slippery else (0,)
-        return [self.outcome(state, (action + turn) % 4, 1.0 / len(turns)) for turn in turns]
+        ways = [(action + turn) % 4 for turn in turns]
+        return [self.outcome(state, way, 1.0 / len(ways)) for way in ways]
 
     def outcome(self, state: int, way: int, chance: float) -> Outcome:
         cell = divmod(state, self.map.columns)
         row, column = there = self.map.neighbour(cell, COMPASS[way])
         end = self.map.terminals.get(there, 0.0)
-        return Outcome(chance, row * self.map.columns + column, max(end, 0.0), end != 0.0)
+        state = row * self.map.columns + column
+        return Outcome(chance, state, max(end, 0.0), end != 0.0)
 
     def reset(self, *, seed: int | None = None) -> tuple[int, dict[str, Any]]:
         if seed is not None or self.rng is None:
@@ -50,6 +52,7 @@ class FrozenLake:
     def step(self, action: int) -> Step:
         if self.rng is None:
             raise RuntimeError("step() before reset(); begin the episode with reset()")
-        _, self.state, reward, over = draw_outcome(self.outcomes(self.state, action), self.rng)
+        outcome = draw_outcome(self.outcomes(self.state, action), self.rng)
+        _, self.state, reward, over = outcome
         self.steps += 1
         return Step(self.state, reward, over, not over and self.steps >= LIMIT, {})

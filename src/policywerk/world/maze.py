@@ -28,7 +28,7 @@ CHANGES = {"dyna": 0, "blocking": 1000, "shortcut": 3000}  # after so many steps
 
 
 class Maze:
-    """From S to G, which pays 1. A change comes once in a maze's life, in mid-walk."""
+    """From S to G, which pays 1. A change comes once, in mid-walk."""
 
     def __init__(self, kind: str = "dyna") -> None:
         if kind not in LAYOUTS:
