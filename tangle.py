@@ -258,13 +258,14 @@ def import_lines(imports: list[Import], own: set[str]) -> list[Line]:
     for item in imports:
         top, alias = item.module.partition(".")[0], f" as {item.alias}" if item.alias else ""
         standard = 1 if top in sys.stdlib_module_names else 2
-        section = 0 if top == "__future__" else 3 if top in own or not top else standard
-        whole = item.comment or (f"import {item.module}{alias}" if not item.name else "")
+        section = 0 if top == "__future__" else 4 if not top else 3 if top in own else standard
+        whole = item.comment or (f"import {item.module}{alias}" if not item.name else
+                                 f"from {item.module} import {item.name}{alias}" if alias else "")
         groups.setdefault((section, bool(item.name), item.module, whole), []).append(item)
     lines: list[Line] = []
     last = None
     for (section, _, module, whole), items in sorted(groups.items()):
-        names = {item.name + (f" as {item.alias}" if item.alias else "") for item in items}
+        names = {item.name for item in items}
         ordered = sorted(names, key=lambda name: (  # CONSTANTS, then Classes, then functions
             0 if name.isupper() and len(name) > 1 else 1 if name[:1].isupper() else 2, name))
         text = whole or f"from {module} import {', '.join(ordered)}"
@@ -378,7 +379,9 @@ def python_problem(lines: list[Line]) -> Problem | None:
         number = getattr(error, "lineno", None) or len(lines)
         above = lines[min(number, len(lines)) - 1::-1]
         near = next(line for line in [*above, *lines] if line.row)
-        message = f"not valid Python: {getattr(error, 'msg', error)}; mend this listing"
+        reason = re.sub(r"(?<=\bon )line (\d+)", lambda match: "{0.chapter}:{0.row}".format(
+            lines[int(match[1]) - 1]), str(getattr(error, "msg", error)))
+        message = f"not valid Python: {reason}; mend this listing"
         return Problem(near.chapter, near.row, message)
     return None
 
@@ -522,7 +525,9 @@ def load(root: Path) -> Book:
         if part.file and not (src / part.file).resolve().is_relative_to(src):
             message = f"file={part.file} leaves src/ through a symbolic link; remove the link"
             problems.append(Problem(part.chapter, part.line, message))
-    book.problems = problems + book.problems
+    place = {"_toc.yml": -1} | {chapter: i for i, chapter in enumerate(texts)}
+    book.problems = sorted([*problems, *book.problems],
+                           key=lambda x: (place.get(x.path, len(texts)), x.row))
     return book
 
 

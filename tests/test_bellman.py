@@ -100,7 +100,7 @@ def test_frozen_lake_of_gymnasium():
     model = Table({
         state: {action: [Outcome(*o) for o in outcomes] for action, outcomes in actions.items()}
         for state, actions in table.items()
-    })  # fmt: skip
+    })
     values = solution(value_iteration(model, gamma=0.99, theta=1e-10))
     assert values[0] == pytest.approx(0.542, abs=5e-4)
 

@@ -28,7 +28,13 @@ kernelspec:
 
 """
 PAGES = {
-    "_toc.yml": "format: jb-book\nroot: book/one\nchapters:\n- file: book/two\n- file: book/three\n",
+    "_toc.yml": """\
+format: jb-book
+root: book/one
+chapters:
+- file: book/two
+- file: book/three
+""",
     "book/one.md": FRONT
     + """\
 # One

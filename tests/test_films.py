@@ -322,7 +322,7 @@ def test_a_backup_is_spelled_with_its_numbers_and_marks_the_best():
         "1.00", "+ 0.9 × 0", "= 1.00 max",
         "−1.00 + 0.9 × 0", "= −1.00",
         "−0.04", "+ 0.9 × 0.81", "= 0.69",
-    ]  # fmt: skip
+    ]
 
 
 def test_an_arrow_is_drawn_only_where_the_policy_prefers_something():
@@ -337,17 +337,42 @@ def test_a_map_without_room_for_numbers_has_none():
     figure = Figure((3.1, 3.4))
     GridPane(figure, WORLD, digits=None).show("the map", dict.fromkeys(CELLS, 0.5))
     words = {element.text for element in parts_of(figure) if element.tag.endswith("text")}
-    assert words == {"the map", "start", "+1", "−1", *"01234"}
+    assert words == {"the map", "+1", "−1", *"01234"}
+
+
+def boxes(figure):
+    figure.draw_without_rendering()
+    names = [text for text in figure.axes[0].texts if text.get_visible() and text.get_text()]
+    return [text.get_window_extent().padded(-0.1) for text in names]
 
 
 def test_names_at_line_ends_do_not_overlap():
     figure, axes = chart("sweep", "error")
     for n in range(4):
-        axes.plot([0, 1], [1, 0.01 * n], label=f"line {n}")
+        axes.plot([0, 1], [1, 0.01 * n], label=f"line {n}" + "\nof two" * (n == 1))
     name_ends(axes)
+    assert not any(a.overlaps(b) for a, b in itertools.combinations(boxes(figure), 2))
+
+
+def test_names_that_are_far_apart_stay_beside_their_lines():
+    _, axes = chart("sweep", "error")
+    axes.plot([0, 9], [0, 0.5], label="long")
+    axes.plot([0, 1], [0, 0.51], label="short")
+    name_ends(axes)
+    assert [name.get_position() for name in axes.texts] == [(6, 0), (6, 0)]
+
+
+def test_names_in_a_trace_do_not_overlap_in_any_frame():
+    _, _, figure = three_panes()
+    trace = TracePane(
+        figure, "sweep", "both", lines={"one\nline": LOSS, "two": NOW}, xlim=(0, 9), ylim=(0, 1)
+    )
     figure.draw_without_rendering()
-    places = sorted(text.get_window_extent().y0 for text in axes.texts)
-    assert min(b - a for a, b in itertools.pairwise(places)) > 10
+    figure.set_layout_engine("none")  # as a film does
+    for n in range(1, 9):
+        trace.show({"one\nline": (range(n), [0.1 * n] * n), "two": (range(n), [0.4] * n)})
+        one, two = boxes(figure)
+        assert not one.overlaps(two)
 
 
 def test_a_line_that_ends_at_zero_is_named_at_its_last_point_on_a_logarithmic_axis():

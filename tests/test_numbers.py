@@ -98,10 +98,12 @@ def test_below_reaches_every_number_and_no_other():
 
 
 def test_draw_follows_the_weights_and_never_the_impossible():
-    rng, weights = random.Random(0), [0.0, 3.0, 0.0, 1.0, 0.0]
+    rng, weights = random.Random(0), [0.0, 1.0, 0.0, 5.0, 2.0, 0.0]
     counts = Counter(draw(weights, rng) for _ in range(8000))
-    assert set(counts) == {1, 3}
-    assert abs(counts[1] - 6000) < 5 * math.sqrt(8000 * 0.75 * 0.25)
+    assert set(counts) == {1, 3, 4}
+    for index, count in counts.items():
+        chance = weights[index] / 8
+        assert abs(count - 8000 * chance) < 5 * math.sqrt(8000 * chance * (1 - chance))
 
 
 class Fixed(random.Random):
@@ -201,6 +203,14 @@ def test_gradients_agree_with_a_backward_pass_written_by_hand():
     slopes = gradient(output, [w for row in traced for w in row] + traced_second)
     expected = np.concatenate([by_hand_first.ravel(), hidden])
     assert np.max(np.abs(np.array(slopes) - expected)) < 1e-14 * np.max(np.abs(expected))
+
+
+def test_a_number_made_once_and_used_often_passes_on_its_slope_once():
+    x = Num(3.0)
+    square = x * x
+    fourth = square * square
+    assert gradient(fourth + square, [x]) == [4 * 27.0 + 6.0]
+    assert len(tape(fourth)) == 3
 
 
 def test_what_did_not_take_part_has_slope_zero():
@@ -375,6 +385,7 @@ def test_a_named_part_keeps_its_name_and_opens_below():
     lines = str(explain(target - 0.5)).splitlines()
     assert lines[0] == "target − 0.5 = 2 − 0.5 = 1.5"
     assert lines[1] == "    target = 1 + gamma × 2 = 1 + 1 = 2"
+    assert str(explain(target + 3.0)).splitlines()[0] == "target + 3 = 2 + 3 = 5"
 
 
 def test_a_large_explanation_shows_the_nearest_steps_and_says_so():

@@ -168,8 +168,8 @@ def execute(
             raise ChapterFailed(_explain(chapter, root, running, failure)) from None
         except CellTimeoutError:
             raise ChapterFailed(
-                f"{_cell(chapter, running)}: this cell was stopped after {client.timeout} s; make it"
-                " quicker, or allow the chapter more in its front matter:"
+                f"{_cell(chapter, running)}: this cell was stopped after {client.timeout} s; make"
+                " it quicker, or allow the chapter more in its front matter:"
                 " mystnb: {execution_timeout: SECONDS}"
             ) from None
         except DeadKernelError:
@@ -254,7 +254,7 @@ def _explain(chapter: Chapter, root: Path, index: int, failure: dict[str, Any]) 
 
 
 def _listing(root: Path, file: str, line: int) -> tuple[str, str]:
-    """The place a line of the project was written at, in its chapter if it was tangled, and its text."""
+    """Where a line of the project was written, in its chapter if it was tangled, and its text."""
     import tangle
 
     text = (root / file).read_text(encoding="utf-8").splitlines()[line - 1]

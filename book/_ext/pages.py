@@ -54,19 +54,32 @@ def lighten(
     app: Sphinx, pagename: str, templatename: str, context: dict[str, Any], doctree: Any
 ) -> None:
     """Drop the scripts that a page has no use for; let all others wait until it is shown."""
-    only_for = {"film.js": "<pw-film", "mathematics.js": 'class="math'}
+    mathematics, film = 'class="math', "<pw-film"
+    only_for = {"film.js": film, "mathematics.js": mathematics, "startup.js": mathematics}
     scripts = []
     for script in context["script_files"]:
         name, body = str(script.filename or ""), script.attributes.get("body") or ""
-        used_for = only_for.get(name.rpartition("/")[2], "")
-        if used_for not in context.get("body", "") or body.startswith("DOCUMENTATION_OPTIONS."):
-            continue  # options of the theme's version menu and search as you type: we have neither
+        used_for = only_for.get(name.rpartition("/")[2])
+        if body.startswith("window.MathJax"):
+            used_for = mathematics
+        if used_for and used_for not in context.get("body", ""):
+            continue
+        if body.startswith("DOCUMENTATION_OPTIONS."):
+            continue  # for the theme's version menu and search as you type: we have neither
         if name:
             script.attributes.pop("defer", None)  # the object is shared between pages
             if pagename != "search":  # there, a script in the page waits for none
                 script.attributes["defer"] = "defer"
         scripts.append(script)
     context["script_files"] = scripts
+
+
+def name_entries(
+    app: Sphinx, pagename: str, templatename: str, context: dict[str, Any], doctree: Any
+) -> None:
+    """Call the bibliography's entries what they are; docutils' name for them is out of use."""
+    if "body" in context:
+        context["body"] = context["body"].replace('role="doc-biblioentry"', 'role="listitem"')
 
 
 def bring_mathjax(app: Sphinx, error: Exception | None) -> None:
@@ -104,6 +117,7 @@ def setup(app: Sphinx) -> dict[str, Any]:
     app.add_config_value("pages_extensions", "", "env")
     app.connect("config-inited", configure, priority=900)
     app.connect("html-page-context", lighten, priority=900)
+    app.connect("html-page-context", name_entries)
     app.connect("env-check-consistency", begin_writing)
     app.connect("build-finished", bring_mathjax)
     app.connect("build-finished", end_writing, priority=900)

@@ -1,14 +1,11 @@
-/* Loaded with MathJax: a formula too wide for the screen scrolls, and so can be reached by key. */
-{
+/* Runs after MathJax: a formula too wide for the screen scrolls, so it must be reached by key. */
+MathJax.startup.promise.then(() => {
   const reach = () => {
     for (const formula of document.querySelectorAll("mjx-container[display]")) {
-      formula.tabIndex = formula.scrollWidth > formula.clientWidth ? 0 : -1;
+      if (formula.scrollWidth > formula.clientWidth) formula.tabIndex = 0;
+      else formula.removeAttribute("tabindex");
     }
   };
-  MathJax.startup = {
-    pageReady: () => MathJax.startup.defaultPageReady().then(() => {
-      reach();
-      addEventListener("resize", reach);
-    }),
-  };
-}
+  reach();
+  addEventListener("resize", reach);
+});

@@ -9,10 +9,12 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.text import Annotation
 from matplotlib.ticker import LogLocator
+from matplotlib.transforms import Bbox
 
 from stage.style import PAGE
 
-LINE = 11.5  # points from one line of text to the next
+ASIDE = 6  # points from the end of a line to its name
+NEAR = 2.5  # names closer than this many widths may meet where the chart is laid out narrow
 
 
 def figure(width: float, height: float) -> Figure:
@@ -21,10 +23,10 @@ def figure(width: float, height: float) -> Figure:
 
 
 def axes(fig: Figure, across: str, up: str, *, log: bool = False) -> Axes:
-    """Axes that fill a figure. What is measured stands above them, where it reads level."""
+    """Axes that fill a figure. What is measured stands above, from the left edge."""
     new = fig.add_subplot()
     new.set_xlabel(across)
-    new.set_title(up)
+    fig.suptitle(up, x=0, ha="left")
     new.grid(visible=True, axis="y")
     if log:
         new.set_yscale("log", nonpositive="mask")
@@ -61,23 +63,34 @@ def end_of(line: Line2D) -> tuple[float, float]:
 def name_ends(plot: Axes) -> None:
     """Write each line's label beside its last point, in its colour, no label over another."""
     plot.figure.draw_without_rendering()
-    named = [line for line in plot.lines if not line.get_label().startswith("_")]
-    spread(plot, [name_end(plot, line, line.get_label(), end_of(line)) for line in named])
+    lines = [line for line in plot.lines if not line.get_label().startswith("_")]
+    lay_apart([name_end(line, line.get_label()) for line in lines])
 
 
-def name_end(plot: Axes, line: Line2D, label: str, point: tuple[float, float]) -> Annotation:
-    """A label beside a point, in the colour of the line."""
-    return plot.annotate(
-        label, point, (6, 0), textcoords="offset points", color=line.get_color(), va="center"
+def name_end(line: Line2D, name: str) -> Annotation:
+    """The name of a line, to stand beside the point at `xy`."""
+    return line.axes.annotate(
+        name,
+        end_of(line) if len(line.get_xdata()) else (0, 0),
+        (ASIDE, 0),
+        textcoords="offset points",
+        color=line.get_color(),
+        va="center",
     )
 
 
-def spread(plot: Axes, names: Sequence[Annotation]) -> None:
-    """Move the names of lines up, as far as it takes for none to stand over another."""
-    heights = {name: plot.transData.transform(name.xy)[1] for name in names}
-    free = float("-inf")
-    for name in sorted(heights, key=heights.__getitem__):
-        half = LINE * (1 + name.get_text().count("\n")) / 2
-        middle = max(heights[name], free + half)
-        free = middle + half
-        name.set_position((6, middle - heights[name]))
+def lay_apart(names: Sequence[Annotation]) -> None:
+    """Set names beside their points, and raise those that would lie over a lower one."""
+    placed: list[Bbox] = []
+    for name in names:
+        name.set_position((ASIDE, 0))
+    for box, name in sorted(
+        ((name.get_window_extent(), name) for name in names), key=lambda pair: pair[0].y0
+    ):
+        lift = 0.0
+        for lower in placed:
+            beside = box.x0 > lower.x0 + NEAR * lower.width or lower.x0 > box.x0 + NEAR * box.width
+            if not beside:
+                lift = max(lift, lower.y1 - box.y0)
+        name.set_position((ASIDE, lift))
+        placed.append(box.translated(0, lift))

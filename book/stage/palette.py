@@ -18,7 +18,7 @@ class Role(NamedTuple):
 
 ROLES: Mapping[str, Role] = {
     "ink": Role("text, and the truth where it is known", "#1f2328", "#ced6dd"),
-    "paper": Role("the page", "#ffffff", "#14181e"),
+    "paper": Role("the page", "#ffffff", "#121212"),
     "muted": Role("axes, walls, what stands back", "#66707b", "#9ca4af"),
     "faint": Role("cell borders and rules", "#d5dae0", "#39424e"),
     "estimate": Role("what the learner believes; a value above zero", "#1668c7", "#58a6ff"),

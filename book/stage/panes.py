@@ -4,10 +4,10 @@ from collections.abc import Collection, Mapping, Sequence
 
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.patches import Polygon, Rectangle
+from matplotlib.patches import Circle, Polygon, Rectangle
 from matplotlib.text import Text
 
-from stage.chart import axes, end_of, figure, name_end, spread
+from stage.chart import axes, end_of, figure, lay_apart, name_end
 from stage.palette import FAINT, MUTED, NOW, POLICY, tint
 from stage.style import COLUMN
 
@@ -61,7 +61,7 @@ class GridPane:
     """A grid world from above: values as tints and numbers, greedy actions at the cells' edges.
 
     `world` has rows, columns, walls, start, and terminals (a reward by state), as GridWorld has.
-    With `digits=None` there are no numbers, for cells that have no room for them.
+    With `digits=None`, for cells without room, there are no numbers, and a ring marks the start.
     """
 
     def __init__(self, fig: Figure, world, *, scale: float = 1.0, digits: int | None = 2) -> None:
@@ -104,11 +104,15 @@ class GridPane:
         self.cells[state] = cell
         self.numbers[state] = self._text(x, y, "")
         for action, (right, down) in enumerate(MOVES):
-            tip = x + right * side * 0.46, y + down * side * 0.46
-            arrow = self._canvas.add_patch(_arrow(*tip, (right, down), side * 0.1))
+            reach, size = (0.46, 0.1) if self.digits is not None else (0.36, 0.25)
+            tip = x + right * side * reach, y + down * side * reach
+            arrow = self._canvas.add_patch(_arrow(*tip, (right, down), side * size))
             self.arrows[state, action] = arrow
-        if state == world.start:
-            self._quiet(x, y if self.digits is None else y + side * 0.25, "start")
+        if state == world.start and self.digits is None:
+            ring = Circle((x, y), side * 0.42, fill=False, edgecolor=MUTED, linewidth=1)
+            self._canvas.add_patch(ring)
+        elif state == world.start:
+            self._quiet(x, y + side * 0.25, "start")
 
     def _box(self, corner: tuple[float, float], side: float, **look) -> Rectangle:
         return self._canvas.add_patch(Rectangle(corner, side, side, **look))
@@ -224,7 +228,7 @@ class TracePane:
         self.lines, self.names = {}, {}
         for label, colour in lines.items():
             (self.lines[label],) = self.axes.plot([], [], color=colour, clip_on=False)
-            self.names[label] = name_end(self.axes, self.lines[label], label, xlim)
+            self.names[label] = name_end(self.lines[label], label)
 
     def show(self, points: Mapping[str, tuple[Sequence[float], Sequence[float]]]) -> None:
         """Show each line by its x values and its y values so far."""
@@ -233,4 +237,4 @@ class TracePane:
             self.names[label].set_visible(len(xs) > 0)
             if len(xs):
                 self.names[label].xy = end_of(self.lines[label])
-        spread(self.axes, [name for name in self.names.values() if name.get_visible()])
+        lay_apart([name for name in self.names.values() if name.get_visible()])

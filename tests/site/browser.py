@@ -1,7 +1,7 @@
 """Find Chromium for the tests of the site. As a command: install it where that is allowed.
 
-`CHROMIUM` names one; otherwise the usual names are looked for. Nothing is downloaded but, as root on
-a system with apt, its own package.
+`CHROMIUM` names one; otherwise the usual names are looked for. Nothing is downloaded but, as root
+on a system with apt, its own package.
 """
 
 from __future__ import annotations
@@ -36,9 +36,14 @@ def install() -> None:
     """Install the system's package, which only root with apt may; otherwise do nothing."""
     if os.name == "posix" and os.geteuid() == 0 and shutil.which("apt-get"):
         print("installing chromium with apt-get", flush=True)
-        quiet = {"stdout": subprocess.DEVNULL, "env": {**os.environ, "DEBIAN_FRONTEND": "noninteractive"}}
+        quiet = {
+            "stdout": subprocess.DEVNULL,
+            "env": {**os.environ, "DEBIAN_FRONTEND": "noninteractive"},
+        }
         subprocess.run(["apt-get", "update", "-q"], **quiet)
-        subprocess.run(["apt-get", "install", "-yq", "--no-install-recommends", "chromium"], **quiet)
+        subprocess.run(
+            ["apt-get", "install", "-yq", "--no-install-recommends", "chromium"], **quiet
+        )
 
 
 if __name__ == "__main__":
