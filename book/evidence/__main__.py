@@ -15,12 +15,12 @@ from concurrent.futures import ProcessPoolExecutor
 from functools import partial
 from pathlib import Path
 
-from evidence.store import FOLDER, others, path_of
+from evidence.store import others, path_of
 from policywerk.data.trials import trials
 
 MODULES = ("evidence.dqn",)
 PASSES = (4, 10, 20)  # seeds of each experiment, from one pass to the next
-WORK = "from policywerk.primitives.vectors import dot; [dot([.5] * 80, [.5] * 80) for _ in range(20000)]"
+WORK = "from policywerk.primitives.vectors import dot; [dot([1.0] * 80, [0.5] * 80) for _ in 'ab' * 9999]"
 
 
 def run(module: str, name: str, seed: int) -> dict:
