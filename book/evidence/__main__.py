@@ -1,9 +1,11 @@
-"""Run the experiments: python -m evidence [NAME...], from the folder book, or: make evidence
+"""Run the experiments whose results are stored: make evidence
 
 Seeds that are done are not run again, so it can be interrupted at any time. A few seeds of
 everything come first, then more. The fastest Python that is found does the work, on all cores.
+`python -m evidence --seeds 10 NAME...` runs some experiments only, and stops at fewer seeds.
 """
 
+import argparse
 import importlib
 import os
 import platform
@@ -19,8 +21,12 @@ from evidence.store import others, path_of
 from policywerk.data.trials import trials
 
 MODULES = ("evidence.dqn",)
-PASSES = (4, 10, 20)  # seeds of each experiment, from one pass to the next
-WORK = "from policywerk.primitives.vectors import dot; [dot([1.0] * 80, [0.5] * 80) for _ in 'ab' * 9999]"
+PASSES = (4, 10)  # seeds of each experiment, before all of them
+WORK = """
+from policywerk.primitives.vectors import dot
+for _ in range(20_000):
+    dot([1.0] * 80, [0.5] * 80)
+"""
 
 
 def run(module: str, name: str, seed: int) -> dict:
@@ -32,21 +38,21 @@ def run(module: str, name: str, seed: int) -> dict:
     return {**result, "python": platform.python_version(), "seconds": seconds}
 
 
-def everything(chosen: list[str]) -> None:
-    """All experiments, or those chosen, pass by pass."""
+def everything(chosen: list[str], most: int) -> None:
+    """All experiments, or those chosen, pass by pass, to so many seeds."""
     tables = {name: importlib.import_module(name).EXPERIMENTS for name in MODULES}
     known = {name: module for module, table in tables.items() for name in table}
     if unknown := set(chosen) - set(known):
         raise SystemExit(f"no such experiment: {', '.join(unknown)}; there are {', '.join(known)}")
     with ProcessPoolExecutor() as executor:
-        for seeds in PASSES:
+        for seeds in [*(few for few in PASSES if few < most), most]:
             for name in chosen or known:
                 path = path_of(name, known[name])
                 experiment = partial(run, known[name], name)
                 trials(experiment, range(seeds), executor, store=path, progress=partial(tell, name))
-                if seeds == PASSES[-1]:
-                    for older in others(path):
-                        older.unlink()
+        for name in chosen or known:
+            for older in others(path_of(name, known[name])):
+                older.unlink()
 
 
 def tell(name: str, done: int, total: int) -> None:
@@ -72,4 +78,8 @@ if __name__ == "__main__":
         os.environ["EVIDENCE_PYTHON"] = python = fastest()
         os.execv(python, [python, "-m", "evidence", *sys.argv[1:]])
     print(f"with Python {platform.python_version()}", flush=True)
-    everything(sys.argv[1:])
+    parser = argparse.ArgumentParser(prog="python -m evidence", description=__doc__)
+    parser.add_argument("names", nargs="*", metavar="NAME", help="an experiment; all, if none")
+    parser.add_argument("--seeds", type=int, default=20, metavar="N", help="20 if not said")
+    options = parser.parse_args()
+    everything(options.names, options.seeds)

@@ -15,6 +15,7 @@ from policywerk.world.catcher import SIZE, Catcher
 
 Policy = Callable[[Sequence[float]], int]
 UNSEEN = range(1_000_000, 1_000_100)  # seeds of starts that nothing was trained on
+SHORT = {"steps": 8_000, "exploring": 4_000}
 LIVELY = {"replay": 20_000, "rate": (0.003, 0.0003)}
 
 
@@ -78,12 +79,12 @@ def fixed(seed: int, **settings) -> dict:
 
 
 def lively(seed: int, **settings) -> dict:
-    """Train on the lively game; greedy play on unseen starts, every 2,500 steps."""
+    """Train on the lively game; greedy play on unseen starts, every 5,000 steps."""
     played, done, curve = 0, 0, []
     for episode in dqn(Breakout(lively=True), rng=random.Random(seed), **settings):
         played += episode.length
-        if played // 2_500 > done:
-            done = played // 2_500
+        if played // 5_000 > done:
+            done = played // 5_000
             curve.append([played, sum(unseen_starts(greedy_of(episode.network))) / 100])
     return {"games": unseen_starts(greedy_of(episode.network)), "curve": curve}
 
@@ -171,7 +172,7 @@ EXPERIMENTS: dict[str, tuple[Callable[..., dict], dict]] = {
     "dqn-rate-high": (fixed, {"rate": (0.01, 0.01)}),
     "dqn-rate-low": (fixed, {"rate": (0.001, 0.001)}),
     "dqn-lively-recipe-of-fixed": (lively, {}),
-    "catcher-dense": (catcher, {"convolutional": False}),
-    "catcher-convolution": (catcher, {"convolutional": True}),
+    "catcher-dense": (catcher, {"convolutional": False, **SHORT}),
+    "catcher-convolution": (catcher, {"convolutional": True, **SHORT}),
     "table-lively-million": (table, {"lively": True, "steps": 1_000_000, "lessons": 0}),
 }  # fmt: skip

@@ -1,5 +1,5 @@
 # Tangled from book/2013-dqn.md
-"""Deep Q-learning, after Mnih and others (2013): a network, and a memory to learn from."""
+"""Deep Q-learning, after Mnih and others (2013)."""
 
 import math
 import random
@@ -44,7 +44,8 @@ class Memory:
 
     def sample(self, count: int, rng: random.Random) -> list[Transition]:
         """Some of them, drawn anew each time, so that one may come twice."""
-        return [self.transitions[below(len(self.transitions), rng)] for _ in range(count)]
+        kept = self.transitions
+        return [kept[below(len(kept), rng)] for _ in range(count)]
 
 
 LossFunction = Callable[[Sequence[float], Sequence[float]], Loss]
@@ -57,9 +58,10 @@ def lesson(
     batch: Sequence[Transition],
     loss: LossFunction = huber,
 ) -> float:
-    """Move the network towards the targets of a batch; the mean loss before that."""
+    """Move the network towards the goals of a batch; the mean loss before."""
     ahead, _ = target.forward([transition.after for transition in batch])
-    values, memory = online.forward([transition.observation for transition in batch])
+    seen = [transition.observation for transition in batch]
+    values, memory = online.forward(seen)
     slopes, total = [], 0.0
     for transition, q, q_after in zip(batch, values, ahead, strict=True):
         _, action, reward, discount, _ = transition
@@ -111,7 +113,8 @@ def dqn(
         if value < 1:
             raise ValueError(f"{name}={value}: expected 1 or more")
     if steps < 1 or sync < 1 or exploring < 1:
-        raise ValueError(f"steps={steps}, sync={sync}, exploring={exploring}: 1 or more")
+        given = f"steps={steps}, sync={sync}, exploring={exploring}"
+        raise ValueError(f"{given}: expected 1 or more")
     if not 0.0 <= gamma <= 1.0:
         raise ValueError(f"gamma={gamma}: expected a discount from 0 to 1")
     if not all(0.0 <= chance <= 1.0 for chance in epsilon):

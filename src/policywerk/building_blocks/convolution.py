@@ -12,7 +12,7 @@ from policywerk.primitives.matrices import columns, matmul, outer_sum
 
 
 class Image(NamedTuple):
-    """How an image is laid out: row by row, in a row pixel by pixel, its channels."""
+    """The layout of an image: row by row, pixel by pixel, channel by channel."""
 
     rows: int
     columns: int

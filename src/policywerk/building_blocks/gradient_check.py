@@ -9,7 +9,7 @@ from policywerk.primitives.tape import Num, gradient
 
 
 def by_nudging(loss: Callable[[], float], rows: Rows, nudge: float = 1e-6) -> Rows:
-    """The slope towards each number: move it a little up, then down, and run again."""
+    """The slope towards each number: move it a little up, then down, and run."""
     slopes: Rows = []
     for row in rows:
         slopes.append([])

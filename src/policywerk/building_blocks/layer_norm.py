@@ -1,5 +1,5 @@
 # Tangled from book/networks.md
-"""Layer normalisation: outputs of mean 0 and spread 1, then stretched and shifted."""
+"""Layer normalisation: mean 0 and spread 1, then stretched and shifted."""
 
 import math
 from typing import Any
@@ -27,7 +27,10 @@ class LayerNorm:
             spreads.append(apply(math.sqrt, variance + 1e-5))
             normal.append([x / spreads[-1] for x in apart])
         outputs = [
-            [g * x + s for g, x, s in zip(self.stretch, row, self.shift, strict=True)]
+            [
+                g * x + s
+                for g, x, s in zip(self.stretch, row, self.shift, strict=True)
+            ]
             for row in normal
         ]
         return outputs, (normal, spreads)
@@ -43,6 +46,9 @@ class LayerNorm:
             inner = [s * g for s, g in zip(slope, self.stretch, strict=True)]
             mean, along = sum(inner) / size, dot(inner, row) / size
             before.append(
-                [(s - mean - x * along) / spread for s, x in zip(inner, row, strict=True)]
+                [
+                    (s - mean - x * along) / spread
+                    for s, x in zip(inner, row, strict=True)
+                ]
             )
         return [stretch, shift], before if inputs else []

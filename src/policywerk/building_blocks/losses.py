@@ -72,7 +72,9 @@ def two_hot(x: float, bins: Sequence[float]) -> list[float]:
     return shares
 
 
-def two_hot_error(output: Sequence[float], target: float, bins: Sequence[float]) -> Loss:
+def two_hot_error(
+    output: Sequence[float], target: float, bins: Sequence[float]
+) -> Loss:
     """The surprise at a number, whose symlog lies among the bins."""
     return cross_entropy(output, two_hot(symlog(target), bins))
 

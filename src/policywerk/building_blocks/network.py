@@ -36,13 +36,14 @@ def random_rows(n_in: int, n_out: int, rng: random.Random) -> Rows:
     """A row of biases, all 0, then a row of small weights for each input."""
     reach = math.sqrt(6.0 / (n_in + n_out))
     weights = [
-        [reach * (2.0 * rng.random() - 1.0) for _ in range(n_out)] for _ in range(n_in)
+        [reach * (2.0 * rng.random() - 1.0) for _ in range(n_out)]
+        for _ in range(n_in)
     ]
     return [[0.0] * n_out, *weights]
 
 
 class Dense:
-    """Every input to every output: rows[0] are biases, rows[i] what input i sends."""
+    """Every input to every output: rows[0] biases, rows[i] what input i sends."""
 
     def __init__(
         self, n_in: int, n_out: int, activation: Activation, rng: random.Random
@@ -68,7 +69,7 @@ class Dense:
 
 
 class Chain:
-    """Layers in a row, each fed with the outputs of the one before; itself a layer."""
+    """Layers in a row, each fed by the one before; itself a layer."""
 
     def __init__(self, layers: Sequence[Layer]) -> None:
         if not layers:
@@ -95,7 +96,9 @@ class Chain:
     ) -> tuple[Rows, Rows]:
         gradients: Rows = []
         first = self.layers[0]
-        for layer, layer_memory in zip(reversed(self.layers), reversed(memory), strict=True):
+        for layer, layer_memory in zip(
+            reversed(self.layers), reversed(memory), strict=True
+        ):
             own, slopes = layer.backward(
                 layer_memory, slopes, inputs=inputs or layer is not first
             )
@@ -119,10 +122,15 @@ class Network(Chain):
     """Dense layers: Network([82, 32, 3], [relu, identity], rng)."""
 
     def __init__(
-        self, sizes: Sequence[int], activations: Sequence[Activation], rng: random.Random
+        self,
+        sizes: Sequence[int],
+        activations: Sequence[Activation],
+        rng: random.Random,
     ) -> None:
         if len(sizes) < 2 or len(sizes) != len(activations) + 1 or min(sizes) < 1:
             wrong = f"sizes {list(sizes)} with {len(activations)} activations"
-            raise ValueError(f"{wrong}: expected two or more, and one for each step")
+            raise ValueError(
+                f"{wrong}: expected two or more, and one for each step"
+            )
         shapes = zip(sizes[:-1], sizes[1:], activations, strict=True)
         super().__init__([Dense(*shape, rng) for shape in shapes])

@@ -18,7 +18,9 @@ class Optimiser(Protocol):
 class SGD:
     """Downhill; with momentum, part of the last step is taken again."""
 
-    def __init__(self, parameters: Rows, rate: float, momentum: float = 0.0) -> None:
+    def __init__(
+        self, parameters: Rows, rate: float, momentum: float = 0.0
+    ) -> None:
         self.parameters, self.rate, self.momentum = parameters, rate, momentum
         self.steps = [[0.0] * len(row) for row in parameters]
 

@@ -57,7 +57,8 @@ WayBack: TypeAlias = Callable[[Sequence[float], Sequence[float]], list[float]]
 
 
 def relu_back(slopes: Sequence[float], output: Sequence[float]) -> list[float]:
-    return [slope if y > 0 else 0.0 for slope, y in zip(slopes, output, strict=True)]
+    pairs = zip(slopes, output, strict=True)
+    return [slope if y > 0 else 0.0 for slope, y in pairs]
 
 
 def elu_back(slopes: Sequence[float], output: Sequence[float]) -> list[float]:

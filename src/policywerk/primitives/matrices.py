@@ -52,7 +52,7 @@ def matmul(a: Matrix, b: Matrix) -> list[list[float]]:
     return product
 
 
-DENSE = 0.4  # the share of products that is not zero, from which columns are quicker
+DENSE = 0.4  # with a larger share of products alive, columns are quicker
 
 
 def outer_sum(a: Matrix, b: Matrix) -> list[list[float]]:

@@ -1,5 +1,5 @@
 # Tangled from book/2013-dqn.md
-"""Mini Breakout: a wall of twelve bricks, a ball, a paddle, eight columns, ten rows."""
+"""Mini Breakout: a wall of twelve bricks, a ball and a paddle."""
 
 import random
 from typing import Any
@@ -13,6 +13,7 @@ SERVE = 3, 4  # row and column of the ball, when the serve is always the same
 BRICK, BALL, PADDLE = 0.5, 0.7, 1.0  # how they show on the screen
 LIMIT = 200  # steps
 LEFT, STAY, RIGHT = range(3)
+Screen = tuple[float, ...]
 
 
 class Breakout:
@@ -22,17 +23,19 @@ class Breakout:
         self.lively = lively
         self.action_space = Discrete(3)
         pixels = ROWS * COLUMNS
-        self.observation_space = Box((0.0,) * pixels + (-1.0, -1.0), (1.0,) * (pixels + 2))
+        low, high = (0.0,) * pixels + (-1.0, -1.0), (1.0,) * (pixels + 2)
+        self.observation_space = Box(low, high)
         self.rng: random.Random | None = None
         self.over = True
 
-    def reset(self, *, seed: int | None = None) -> tuple[tuple[float, ...], dict[str, Any]]:
+    def reset(self, *, seed: int | None = None) -> tuple[Screen, dict[str, Any]]:
         if seed is not None or self.rng is None:
             self.rng = random.Random(seed)
         (self.row, self.column), self.down, self.right = SERVE, 1, 1
         standing = list(WALL)
         if self.lively:
-            self.column, self.right = below(COLUMNS, self.rng), 2 * below(2, self.rng) - 1
+            self.column = below(COLUMNS, self.rng)
+            self.right = 2 * below(2, self.rng) - 1
             for _ in range(4):
                 del standing[below(len(standing), self.rng)]
         self.bricks = frozenset(standing)
@@ -40,7 +43,7 @@ class Breakout:
         self.steps, self.over = 0, False
         return self.screen(), {}
 
-    def screen(self) -> tuple[float, ...]:
+    def screen(self) -> Screen:
         """The pixels, row by row, and the two components of the ball's velocity."""
         pixels = [0.0] * (ROWS * COLUMNS)
         for row, column in self.bricks:

@@ -10,6 +10,7 @@ from policywerk.primitives.randomness import below
 SIZE, WIDTH = 16, 3  # of the screen's side, and of the paddle
 FRUIT, PADDLE = 1.0, 0.7  # how they show on the screen
 LIMIT = 150  # steps: ten fruits, each falling for fifteen
+Screen = tuple[float, ...]
 
 
 class Catcher:
@@ -21,7 +22,7 @@ class Catcher:
         self.rng: random.Random | None = None
         self.over = True
 
-    def reset(self, *, seed: int | None = None) -> tuple[tuple[float, ...], dict[str, Any]]:
+    def reset(self, *, seed: int | None = None) -> tuple[Screen, dict[str, Any]]:
         if seed is not None or self.rng is None:
             self.rng = random.Random(seed)
         self.row, self.column = 0, below(SIZE, self.rng)
@@ -29,7 +30,7 @@ class Catcher:
         self.steps, self.over = 0, False
         return self.screen(), {}
 
-    def screen(self) -> tuple[float, ...]:
+    def screen(self) -> Screen:
         """The pixels, row by row."""
         pixels = [0.0] * SIZE**2
         first = (SIZE - 1) * SIZE + self.paddle
