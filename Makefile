@@ -7,7 +7,7 @@ PORT ?= 8000
 BIN := .venv/bin
 PIP := $(BIN)/python -m pip install -q --disable-pip-version-check --no-input --require-hashes
 
-.PHONY: help book test serve check site-test bench evidence clean venv site-venv
+.PHONY: help book test watch serve check site-test bench evidence clean venv site-venv
 
 help: ## show this
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/make \1|\2/p' Makefile | awk -F'|' '{printf "%-16s %s\n", $$1, $$2}'
@@ -19,6 +19,9 @@ book: venv ## tangle, run and build the book into _build/html
 
 test: venv ## run all tests that need no browser
 	@$(BIN)/python -m pytest
+
+watch: venv ## carry each save from chapters to src/ and back, build, and reload the open page
+	@$(BIN)/python live.py $(PORT) $(BIN)/jupyter-book build -q -W -n --keep-going .
 
 serve: book ## build, and serve the book on this machine: http://127.0.0.1:8000 (or PORT=...)
 	@echo "The book is at http://127.0.0.1:$(PORT)/, until you press Ctrl-C"

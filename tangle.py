@@ -1,9 +1,11 @@
 #!/usr/bin/env python3
-"""The chapters hold the code: this takes their listings out and writes src/.
+"""The chapters hold the code: this takes their listings out, writes src/, and carries edits back.
 
     python tangle.py                    write src/ from the chapters
     python tangle.py --discard          the same, dropping edits made by hand in src/
     python tangle.py check              exit 1, with a diff, if src/ is not what the chapters say
+    python tangle.py stitch             carry edits made by hand in src/ into the chapters
+    python tangle.py watch              carry every save to the other side, until Ctrl-C
     python tangle.py where FILE:LINE    from a line of src/ to its chapter, or the other way
     python tangle.py list               every file, with the listings it is made of
 
@@ -18,16 +20,21 @@ import argparse
 import ast
 import contextlib
 import difflib
+import io
 import json
 import os
 import re
 import shlex
+import shutil
 import subprocess
 import sys
+import tarfile
 import tempfile
+import time
 import warnings
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from functools import cached_property, lru_cache
 from itertools import islice
 from pathlib import Path
 from typing import NamedTuple
@@ -74,10 +81,10 @@ class Listing:
         """The row of the first line of code."""
         return self.line + 1
 
-    def references(self) -> list[tuple[int, str]]:
-        """The fragments this listing asks for, with their rows."""
+    def references(self) -> list[tuple[int, int, str]]:
+        """The fragments this listing asks for, each with its row and its indentation."""
         matches = ((row, REFERENCE.match(text)) for row, text in enumerate(self.lines, self.first))
-        return [(row, match[2].strip()) for row, match in matches if match]
+        return [(row, len(match[1]), match[2].strip()) for row, match in matches if match]
 
 
 @dataclass
@@ -85,6 +92,8 @@ class Book:
     """The chapters in reading order, and everything that follows from their texts."""
     texts: dict[str, str]
     listings: list[Listing] = field(default_factory=list)
+    fragments: dict[str, list[Listing]] = field(default_factory=dict)
+    parts: dict[str, list[Listing]] = field(default_factory=dict)  # of each file
     files: dict[str, list[Line]] = field(default_factory=dict)
     problems: list[Problem] = field(default_factory=list)
 
@@ -92,18 +101,40 @@ class Book:
     def chapters(self) -> list[str]:
         return list(self.texts)
 
-    def source(self, file: str) -> str:
-        return "".join(f"{line.text}\n" for line in self.files[file])
+    @property
+    def own(self) -> set[str]:
+        """The packages that the book makes."""
+        return {file.partition("/")[0].removesuffix(".py") for file in self.parts}
+
+    def source(self, file: str) -> str | None:
+        """A file's text; None if no listing makes it."""
+        lines = self.files.get(file)
+        return None if lines is None else "".join(f"{line.text}\n" for line in lines)
+
+    def inside(self, file: str) -> list[Listing]:
+        """All listings of a file, fragments after the listing that uses them."""
+        found, todo = [], self.parts[file][::-1]
+        while todo:
+            found.append(part := todo.pop())
+            names = [name for _, _, name in part.references()]
+            todo += [piece for name in names for piece in self.fragments[name]][::-1]
+        return found
 
 
 # ------------------------------------------------------------ from a chapter to its listings
 
+ROW = re.compile(r"[^\r\n]*(?:\r\n?|\n)|[^\r\n]+$")
 REFERENCE = re.compile(r"^( *)<<([^<>]+)>> *$")
-NESTED = re.compile(r"^[ \t>*+-]*(?:`{3,}|~{3,}) *python[ \t]+(?:file|name)=")
+NESTED = re.compile(r"^(?:[ \t>*+-]|\d+[.)])*(?:`{3,}|~{3,}) *python[ \t]+(?:file|name)=")
 COLONS = re.compile(r"^ {0,3}(:{3,})(.*)$")
 SHOWN = ("{code", "{sourcecode", "{math", "{raw", "{literal")  # directives that hold no Markdown
 MARKDOWN = MarkdownIt("commonmark")
 MARKDOWN.core.ruler.enableOnly(["normalize", "block"])
+
+
+def split(text: str) -> list[str]:
+    """A text's lines, whatever their ends, without a byte order mark."""
+    return re.split(r"\r\n?|\n", text.removeprefix("\ufeff"))
 
 
 def read_info(info: str) -> dict[str, str]:
@@ -130,49 +161,42 @@ def read_info(info: str) -> dict[str, str]:
     return attributes
 
 
+@lru_cache(maxsize=1000)
 def read_chapter(chapter: str, text: str) -> tuple[list[Listing], list[Problem]]:
     """The listings of one chapter, and what is wrong with its fences."""
-    lines = re.split(r"\r\n?|\n", text)
-    body = list(lines)
-    if body[0].rstrip() == "---":  # front matter is no Markdown
-        end = next((i for i, line in enumerate(body[1:], 1) if line.rstrip() in ("---", "...")), 0)
-        body[:end + 1] = [""] * (end + 1)
+    lines = split(text)
     listings: list[Listing] = []
     problems: list[Problem] = []
+    top: set[int] = set()  # where fences begin at top level
+    shown: set[int] = set()  # lines that are shown as they stand
 
     def wrong(i: int, message: str) -> None:
         problems.append(Problem(chapter, i + 1, message))
 
-    def nested(rows: range) -> None:
-        for i in rows:
-            if NESTED.match(lines[i]):
-                wrong(i, "a listing inside another block; move it to the top level of the chapter")
-
-    fenced: set[int] = set()
-    for token in MARKDOWN.parse("\n".join(body)):
-        if token.type == "html_block" and not token.content.lstrip().startswith("<!--"):
-            nested(range(*token.map))
+    for token in MARKDOWN.parse("\n".join(lines)):
+        start, stop = token.map or (0, 0)
+        comment = token.type == "html_block" and token.content.lstrip().startswith("<!--")
+        if comment or token.type == "code_block":
+            shown.update(range(start, stop))
         if token.type != "fence":
             continue
-        start, stop = token.map
         language, info = (*token.info.split(None, 1), "", "")[:2]
+        if not language.startswith("{") or language.startswith(SHOWN):
+            shown.update(range(start + 1, stop))
         if token.level:
-            nested(range(start, start + 1))
             continue
-        fenced.update(range(start + 1, stop))
+        top.add(start)
         closing = rf" *{re.escape(token.markup[0])}{{{len(token.markup)},}}[ \t]*"
         if stop - start < 2 or not re.fullmatch(closing, lines[stop - 1]):
             wrong(start, f"this fence is never closed; end it with a line {token.markup}")
-        elif language.startswith("{") and not language.startswith(SHOWN):
-            nested(range(start + 1, stop))
         elif language.lower() in ("py", "python", "python3") and info:
             code = lines[start + 1:stop - 1]
             if language != "python":
                 wrong(start, f"{language!r} cannot begin a listing; write python")
             if lines[start].startswith(" "):
                 wrong(start, "the listing is indented; move its fence to the left margin")
-            for i, text in enumerate(code, start + 1):
-                if re.match(r" *\t", text):
+            for i, line in enumerate(code, start + 1):
+                if re.match(r" *\t", line):
                     wrong(i, "a tab in the indentation; use spaces")
             try:
                 given = read_info(info)
@@ -182,15 +206,17 @@ def read_chapter(chapter: str, text: str) -> tuple[list[Listing], list[Problem]]
                 wrong(start, str(error))
 
     colons = 0  # MyST's ::: blocks, which CommonMark does not know
-    for i, line in enumerate(body):
-        if i not in fenced and (match := COLONS.match(line)):
+    for i, line in enumerate(lines):
+        if i in shown:
+            continue
+        if match := COLONS.match(line):
             opens = bool(match[2].strip())
             if not colons and opens:
                 colons = len(match[1])
-            elif colons and not opens and len(match[1]) >= colons:
+            elif not opens and len(match[1]) >= colons:
                 colons = 0
-        if i not in fenced and colons:
-            nested(range(i, i + 1))
+        elif NESTED.match(line) and (colons or i not in top):
+            wrong(i, "a listing inside another block; move it to the top level of the chapter")
     return listings, problems
 
 
@@ -202,25 +228,32 @@ class Import(NamedTuple):
     name: str  # "" for `import module`
     alias: str
     comment: str
-    chapter: str
-    row: int
+    row: int = 0
+    chapter: str = ""
 
 
-def split_head(part: Listing) -> tuple[list[Import], list[tuple[str, int]]]:
-    """The imports at the head of a listing, after its docstring if it has one, and the rest."""
-    rows = [(text, row) for row, text in enumerate(part.lines, part.first)]
-    i = docstring_end(part.lines) if part.file else 0
-    head, imports = rows[:i], []
-    while i < len(rows):
-        text, stop = part.lines[i], i + 1
-        while "(" in text and ")" not in text and stop < len(rows):
-            text, stop = f"{text}\n{part.lines[stop]}", stop + 1
-        found = read_imports(text, part.chapter, part.first + i)
-        if found is None:
+class Head(NamedTuple):
+    """How a listing begins: its docstring, its imports, and where each of them ends."""
+    doc: int
+    stop: int
+    rest: int
+    imports: list[Import]
+
+
+def read_head(lines: list[str], docstring: bool, first: int = 1, chapter: str = "") -> Head:
+    """The docstring, where there may be one, and the imports that come before anything else."""
+    doc, imports = docstring_end(lines) if docstring else 0, []
+    i = stop = doc
+    while i < len(lines):
+        end = i + 1
+        if lines[i].startswith("from ") and "(" in lines[i]:  # to the closing parenthesis
+            end = next((k + 1 for k in range(i, len(lines)) if ")" in lines[k]), end)
+        names = read_import("\n".join(lines[i:end])) if lines[i].strip() else []
+        if names is None:
             break
-        imports += found
-        i = stop
-    return imports, head + rows[i:]
+        imports += [Import(*name, first + i, chapter) for name in names]
+        i, stop = end, end if names else stop
+    return Head(doc, stop, i, imports)
 
 
 def docstring_end(lines: list[str]) -> int:
@@ -232,24 +265,22 @@ def docstring_end(lines: list[str]) -> int:
     return next((i + 1 for i, line in enumerate(rest) if quotes[1] in line), 0)
 
 
-def read_imports(text: str, chapter: str, row: int) -> list[Import] | None:
-    """The names a statement imports ([] for a blank line); None if it is something else."""
-    if text.strip() and not text.startswith(("import ", "from ")):
+def read_import(text: str) -> list[tuple[str, str, str, str]] | None:
+    """Module, name, alias and comment of each name a statement imports; None if it is another."""
+    if not text.startswith(("import ", "from ")):
         return None
-    found, comment = [], text if "#" in text else ""
     try:
-        for node in ast.parse(text).body:
-            if not isinstance(node, ast.Import | ast.ImportFrom):
-                return None
-            for item in node.names:
-                if isinstance(node, ast.Import):
-                    names = item.name, ""
-                else:
-                    names = "." * node.level + (node.module or ""), item.name
-                found.append(Import(*names, item.asname or "", comment, chapter, row))
-    except (SyntaxError, ValueError):
+        [node] = ast.parse(text).body
+    except (SyntaxError, ValueError, RecursionError, MemoryError):
         return None
-    return found
+    comment = text if "#" in text else ""
+    match node:
+        case ast.Import():
+            return [(item.name, "", item.asname or "", comment) for item in node.names]
+        case ast.ImportFrom():
+            module = "." * node.level + (node.module or "")
+            return [(module, item.name, item.asname or "", comment) for item in node.names]
+    return None
 
 
 def import_lines(imports: list[Import], own: set[str]) -> list[Line]:
@@ -259,14 +290,13 @@ def import_lines(imports: list[Import], own: set[str]) -> list[Line]:
         top, alias = item.module.partition(".")[0], f" as {item.alias}" if item.alias else ""
         standard = 1 if top in sys.stdlib_module_names else 2
         section = 0 if top == "__future__" else 4 if not top else 3 if top in own else standard
-        whole = item.comment or (f"import {item.module}{alias}" if not item.name else
-                                 f"from {item.module} import {item.name}{alias}" if alias else "")
+        alone = f"from {item.module} import {item.name}" if item.name else f"import {item.module}"
+        whole = item.comment or (alone + alias if alias or not item.name else "")
         groups.setdefault((section, bool(item.name), item.module, whole), []).append(item)
     lines: list[Line] = []
     last = None
     for (section, _, module, whole), items in sorted(groups.items()):
-        names = {item.name for item in items}
-        ordered = sorted(names, key=lambda name: (  # CONSTANTS, then Classes, then functions
+        ordered = sorted({item.name for item in items}, key=lambda name: (  # CONSTANTS, Classes
             0 if name.isupper() and len(name) > 1 else 1 if name[:1].isupper() else 2, name))
         text = whole or f"from {module} import {', '.join(ordered)}"
         if len(text) > 100 and not whole:
@@ -286,26 +316,26 @@ CONTINUES = re.compile(r" *(?:[)\]}]|(?:else|elif|except|finally)\b)")
 def unfold(parts: list[Listing], fragments: dict[str, list[Listing]],
            imports: list[Import]) -> Iterator[Line | int]:
     """The lines of these parts, every reference replaced, and the borders between them."""
-    def rows(parts: list[Listing]) -> Iterator[tuple[str, str, int] | int]:
+    def items(parts: list[Listing], indent: int) -> Iterator[Line | int]:
         for i, part in enumerate(parts):
             yield BESIDE if i else AROUND
-            head, body = split_head(part)
-            imports.extend(head)
-            yield from ((text, part.chapter, row) for text, row in body)
+            head = read_head(part.lines, bool(part.file), part.first, part.chapter)
+            imports.extend(head.imports)
+            for at in [*range(head.doc), *range(head.rest, len(part.lines))]:
+                yield Line(part.lines[at], part.chapter, part.first + at, indent)
         yield AROUND
 
-    stack = [(0, rows(parts))]
+    stack = [("", items(parts, 0))]
     while stack:
-        indent, items = stack[-1]
-        for item in items:
-            if isinstance(item, int):
-                yield item
-            elif match := REFERENCE.match(item[0]):
-                stack.append((indent + len(match[1]), rows(fragments[match[2].strip()])))
+        for item in stack[-1][1]:
+            match = None if isinstance(item, int) else REFERENCE.match(item.text)
+            name = match[2].strip() if match else ""
+            if name in fragments and all(name != above for above, _ in stack):
+                stack.append((name, items(fragments[name], item.indent + len(match[1]))))
                 break
-            else:
-                text, chapter, row = item
-                yield Line(" " * indent + text if text.strip() else text, chapter, row, indent)
+            if isinstance(item, Line) and item.text.strip():
+                item = item._replace(text=" " * item.indent + item.text)
+            yield item
         else:
             stack.pop()
 
@@ -351,16 +381,15 @@ def blank_lines(before: list[Line], text: str, defines: bool, border: int) -> in
     return 0 if depth else border
 
 
-def write_out(parts: list[Listing], fragments: dict[str, list[Listing]],
-              own: set[str]) -> list[Line]:
+def write_out(book: Book, file: str) -> list[Line]:
     """A whole file: where it comes from, its docstring, its imports, its code."""
     imports: list[Import] = []
-    body = spaced(list(unfold(parts, fragments, imports)))
-    sources = dict.fromkeys(x.chapter for x in [*parts, *body, *imports] if x.chapter)
+    body = spaced(list(unfold(book.parts[file], book.fragments, imports)))
     end = docstring_end([line.text for line in body])
+    sources = dict.fromkeys(part.chapter for part in book.parts[file])
     out = [Line("# Tangled from " + ", ".join(sources)), *body[:end]]
     if imports:
-        out += [Line(""), *import_lines(imports, own)]
+        out += [Line(""), *import_lines(imports, book.own)]
     while end < len(body) and not body[end].text.strip():
         end += 1
     if body[end:]:
@@ -368,34 +397,38 @@ def write_out(parts: list[Listing], fragments: dict[str, list[Listing]],
     return out + body[end:]
 
 
-def python_problem(lines: list[Line]) -> Problem | None:
-    """The first reason why these lines are not Python, at the chapter line it stands on."""
+@lru_cache(maxsize=1000)
+def mistake(source: str) -> tuple[int | None, str] | None:
+    """The line of the first reason why this is not Python, and the reason."""
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
-            source = "".join(f"{line.text}\n" for line in lines)
             compile(source, "listing", "exec", dont_inherit=True)
     except (SyntaxError, ValueError, RecursionError, MemoryError, OverflowError) as error:
-        number = getattr(error, "lineno", None) or len(lines)
-        above = lines[min(number, len(lines)) - 1::-1]
-        near = next(line for line in [*above, *lines] if line.row)
-        reason = re.sub(r"(?<=\bon )line (\d+)", lambda match: "{0.chapter}:{0.row}".format(
-            lines[int(match[1]) - 1]), str(getattr(error, "msg", error)))
-        message = f"not valid Python: {reason}; mend this listing"
-        return Problem(near.chapter, near.row, message)
+        return getattr(error, "lineno", None), str(getattr(error, "msg", error))
     return None
 
 
-def assemble(texts: dict[str, str]) -> Book:
-    """Everything that follows from the chapters' texts alone."""
+def python_problem(lines: list[Line]) -> Problem | None:
+    """The first reason why these lines are not Python, at the chapter line it stands on."""
+    found = mistake("".join(f"{line.text}\n" for line in lines))
+    if found is None:
+        return None
+    number, reason = found
+    near = next(x for x in [*lines[(number or len(lines)) - 1::-1], *lines] if x.row)
+    reason = re.sub(r"(?<=\bon )line (\d+)", lambda match: "{0.chapter}:{0.row}".format(
+        lines[int(match[1]) - 1]), reason)
+    return Problem(near.chapter, near.row, f"not valid Python: {reason}; mend this listing")
+
+
+def assemble(texts: dict[str, str], only: str | None = None) -> Book:
+    """Everything that follows from the chapters' texts alone; of the files, `only` one or all."""
     book = Book(texts)
     for chapter, text in texts.items():
         listings, problems = read_chapter(chapter, text)
         book.listings += listings
         book.problems += problems
-    fragments: dict[str, list[Listing]] = {}
-    files: dict[str, list[Listing]] = {}
-    uses: dict[str, list[tuple[Listing, int]]] = {}
+    fragments, uses = book.fragments, {}
 
     def wrong(part: Listing, row: int, message: str) -> None:
         book.problems.append(Problem(part.chapter, row, message))
@@ -409,13 +442,12 @@ def assemble(texts: dict[str, str]) -> Book:
                 continue
             home.append(part)
         if part.file:
-            files.setdefault(part.file, []).append(part)
+            book.parts.setdefault(part.file, []).append(part)
             if part.name:
                 uses.setdefault(part.name, []).append((part, part.line))
-        for row, name in part.references():
+        for row, _, name in part.references():
             uses.setdefault(name, []).append((part, row))
 
-    broken: set[str | None] = set()  # fragments that cannot be unfolded
     for name, [(first, at), *again] in uses.items():
         home = fragments.get(name, [])
         for part, row in again:
@@ -428,33 +460,24 @@ def assemble(texts: dict[str, str]) -> Book:
         elif home[0].chapter != first.chapter:
             wrong(first, at, f"<<{name}>> belongs to {home[0].chapter}:{home[0].line}; "
                   "a fragment is used in its own chapter, so define it here under another name")
-        if again or not home:
-            broken.add(name)
     for name, [part, *_] in fragments.items():
         if name not in uses:
             wrong(part, part.line, f"fragment <<{name}>> is never used; "
                   f"write <<{name}>> where it belongs, or remove it")
-    used_by = {name: part.name if row > part.line else None
-               for name, [(part, row), *_] in uses.items() if name in fragments}
-    for ring in rings(used_by):
+    user = {name: part.name if row > part.line else None
+            for name, [(part, row), *_] in uses.items() if name in fragments}
+    for ring in rings(user):
         part, row = uses[ring[0]][0]
         chain = " -> ".join([*ring, ring[0]])
         wrong(part, row, f"<<{ring[0]}>> uses itself: {chain}; take one link out")
-        broken.update(ring)
-    name_clashes(files, wrong)
+    name_clashes(book.parts, wrong)
 
-    own = {path.partition("/")[0].removesuffix(".py") for path in files}
-    for path, parts in files.items():
-        parts = [piece for part in parts for piece in fragments.get(part.name or "", [part])]
-        needed: set[str | None] = {part.name for part in parts}
-        todo = list(parts)
-        while todo:
-            names = {name for _, name in todo.pop().references()} - needed
-            todo += [piece for name in names for piece in fragments.get(name, [])]
-            needed |= names
-        if not needed & broken:
-            book.files[path] = write_out(parts, fragments, own)
-            if problem := python_problem(book.files[path]):
+    for path, parts in book.parts.items():
+        parts[:] = [piece for part in parts for piece in fragments.get(part.name or "", [part])]
+        if only in (None, path):
+            book.files[path] = lines = write_out(book, path)
+            broken = any(REFERENCE.match(line.text) for line in lines)
+            if not only and not broken and (problem := python_problem(lines)):
                 book.problems.append(problem)
     place = {chapter: i for i, chapter in enumerate(texts)}
     book.problems = sorted(set(book.problems), key=lambda x: (place[x.path], x.row, x.message))
@@ -489,6 +512,236 @@ def name_clashes(files: dict[str, list[Listing]], wrong) -> None:
                 wrong(part, at, f"src/{prefix} would be both a file and a folder; rename it")
 
 
+# ------------------------------------------------------------ from an edited file to its chapters
+
+class Edit(NamedTuple):
+    """Rows `start` up to `stop`, that one excluded, of a chapter become these lines."""
+    chapter: str
+    start: int
+    stop: int
+    lines: list[str]
+
+
+def apply(texts: dict[str, str], edits: list[Edit]) -> dict[str, str]:
+    """The chapters with these edits made; every other byte stays."""
+    new = dict(texts)
+    for chapter in {edit.chapter for edit in edits}:
+        rows = ROW.findall(texts[chapter])
+        for _, start, stop, lines in sorted(e for e in edits if e.chapter == chapter)[::-1]:
+            end = "\r\n" if rows[start - 2].endswith("\r\n") else rows[start - 2][-1]
+            rows[start - 1:stop - 1] = [line + end for line in lines]
+        new[chapter] = "".join(rows)
+    return new
+
+
+def same(old: list[str], new: list[str]) -> int:
+    """How many lines two texts have in common at their beginning."""
+    pairs = enumerate(zip(old, new, strict=False))
+    return next((i for i, (a, b) in pairs if a != b), min(len(old), len(new)))
+
+
+def changes(old: list[str], new: list[str]) -> list[list[int]]:
+    """Where two texts differ: each [i, j, k, m] says that old[i:j] has become new[k:m]."""
+    head = same(old, new)
+    tail = same(old[:head - 1 if head else None:-1], new[:head - 1 if head else None:-1])
+    a, b = old[head:len(old) - tail], new[head:len(new) - tail]
+    matcher = difflib.SequenceMatcher(None, a, b, autojunk=len(a) + len(b) > 5000)
+    return [[head + i, head + j, head + k, head + m]
+            for tag, i, j, k, m in matcher.get_opcodes() if tag != "equal"]
+
+
+class Unplaced(Exception):
+    """A change in src/ that no place in the chapters gives: its line in the file, and why."""
+
+
+class Seams:
+    """Where the lines of one tangled file come from, and where new ones may go.
+
+    A change goes to the listing that its lines come from. New lines between two listings go to
+    the end of the earlier one, unless only the later one gives the file back. A change that
+    lies across listings is taken line by line, if there are as many lines as before.
+    """
+    def __init__(self, base: Book, file: str):
+        self.base, self.file, self.parts = base, file, base.inside(file)
+        self.home = {(part.chapter, row): part for part in self.parts
+                     for row, _ in enumerate(part.lines, part.first)}
+        self.user = {name: (part, row, columns) for part in self.parts
+                     for row, columns, name in part.references()}
+
+    def unpick(self, now: list[str]) -> list[Edit]:
+        """The edits of the chapters that make this file what it is now, or Unplaced."""
+        for number, text in enumerate(now, 1):
+            if REFERENCE.match(text):
+                raise Unplaced(number, "a chapter would take this line for a reference; "
+                               "write it another way")
+        was = self.base.files[self.file]
+        texts = [line.text for line in was]
+        edits = self.move_imports(texts, now)
+        old, found = [was[i] for i in skeleton(texts)], skeleton(now)
+        texts, new = [line.text for line in old], [now[i] for i in found]
+        regions = changes(texts, new)
+        ways = [list(self.places(old, new, *region)) for region in regions]
+        if all(ways) and self.written(best := sum((way[0] for way in ways), edits)) == now:
+            return best
+        for (i, j, k, m), choices in zip(regions, ways, strict=True):
+            for choice in choices:  # this change beside the earlier ones, the later ones not yet
+                result = self.written(edits + choice)
+                if [result[n] for n in skeleton(result)] == new[:m] + texts[j:]:
+                    edits = edits + choice
+                    break
+            else:
+                raise Unplaced(found[min(k, len(found) - 1)] + 1, self.why(old, i, j))
+        if (result := self.written(edits)) != now:
+            i, j, k, m = changes(result, now)[0]
+            raise Unplaced(k + 1, f"tangling would write {result[i:j]} here, not {now[k:m]}; "
+                           "imports stand sorted and once, with blank lines as they are by rule")
+        return edits
+
+    def written(self, edits: list[Edit]) -> list[str]:
+        """The file as the chapters give it after these edits."""
+        book = assemble(apply(self.base.texts, edits), self.file)
+        return [line.text for line in book.files.get(self.file, [])]
+
+    def places(self, old: list[Line], new: list[str], i: int, j: int, k: int, m: int,
+               ) -> Iterator[list[Edit]]:
+        """Ways to make old[i:j] of the file new[k:m], the best first."""
+        was, text = old[i:j], new[k:m]
+        if len(was) == len(text):  # line by line
+            pairs = [(x, outdented([line], x.indent)) for x, line in zip(was, text, strict=True)]
+            if all(lines if x.row else lines == [""] for x, lines in pairs):
+                yield [Edit(x.chapter, x.row, x.row + 1, lines) for x, lines in pairs if x.row]
+        if not text:  # where lines repeat, take away those of one listing
+            most = slide([line.text for line in old[:i]], [line.text for line in was])
+            was = min((old[i - n:j - n] for n in range(most + 1)), key=lambda x: len(self.at(x)))
+        owned = [line for line in was if line.row]
+        gone = [Edit(x.chapter, x.row, x.row + 1, []) for x in owned]
+        if not "".join(text).strip():
+            yield gone
+        if not text or len(self.at(owned)) > 1:
+            return
+        if owned:
+            spots = [(*spot, text) for spot in self.climb(owned[-1], 1)]
+            spots += [(*spot, text) for spot in self.climb(owned[0], 0)]
+        else:  # new lines may as well begin higher or lower, where lines repeat
+            above = slide([line.text for line in old[:i]], text)
+            below = slide([line.text for line in old[:i - 1:-1]], text[::-1])
+            up = next((n for n in range(above + 1) if self.ends(old, i - n)), 0)
+            down = next((n for n in range(below + 1) if self.ends(old[::-1], len(old) - i - n)), 0)
+            spots = [(*spot, new[k - up:m - up]) for spot in self.climb(old[i - up - 1], 1)]
+            spots += [(*spot, new[k + down:m + down]) for spot in self.climb(
+                old[i + down] if i + down < len(old) else Line(""), 0)]
+        first, last = self.parts[0], self.base.parts[self.file][-1]
+        spots += [(first.chapter, first.first, 0, text),
+                  (last.chapter, last.first + len(last.lines), 0, text)]
+        for chapter, row, indent, lines in spots:
+            for some in (stripped(lines), lines) if owned else (lines, stripped(lines)):
+                if (fitting := outdented(some, indent)) is not None:
+                    yield [*gone, Edit(chapter, row, row, fitting)]
+
+    def at(self, lines: list[Line]) -> set[int]:
+        """The listings that these lines come from."""
+        return {id(self.home[x.chapter, x.row]) for x in lines if x.row}
+
+    def ends(self, lines: list[Line], i: int) -> bool:
+        """Whether a listing ends before line i."""
+        return bool(self.at(lines[:i][-1:])) and self.at(lines[:i][-1:]) != self.at(lines[i:i + 1])
+
+    def climb(self, line: Line, after: int) -> Iterator[tuple[str, int, int]]:
+        """The place at a line, then those at the references that lead to it, with indents."""
+        _, chapter, row, indent = line
+        part = self.home.get((chapter, row))
+        while part:
+            yield chapter, row + after, indent
+            part, row, columns = self.user.get(part.name or "", (None, 0, 0))
+            indent -= columns
+
+    def why(self, old: list[Line], i: int, j: int) -> str:
+        owned = [line for line in old[i:j] if line.row]
+        near = owned or [line for line in [*old[:i][-1:], *old[j:][:1]] if line.row]
+        places = " and ".join(f"{x.chapter}:{x.row}" for x in near[::len(near) - 1 or 1])
+        if len(self.at(owned)) > 1:
+            return f"this change lies across listings, {places}; make it there"
+        return (f"no place near {places} gives this back: the first line, the imports' order and "
+                "the blank lines between listings are the tangler's; make the change there")
+
+    def move_imports(self, was: list[str], now: list[str]) -> list[Edit]:
+        """The edits that add and take away the imports of the file, at the heads of listings."""
+        before, after = (dict.fromkeys(x[:4] for x in read_head(lines[1:], True).imports)
+                         for lines in (was, now))
+        heads = [read_head(x.lines, bool(x.file), x.first, x.chapter) for x in self.parts]
+        wanted = [[x for x in head.imports if x[:4] in after] for head in heads]
+        for item in after:
+            if item not in before:
+                known = [any(x.module == item[0] for x in head.imports) for head in heads]
+                some = [bool(head.imports) for head in heads]
+                home = known.index(True) if any(known) else some.index(True) if any(some) else 0
+                wanted[home].append(Import(*item))
+        edits = []
+        for part, head, imports in zip(self.parts, heads, wanted, strict=True):
+            if imports != head.imports:
+                lines = [line.text for line in import_lines(imports, self.base.own)]
+                stop = head.stop if lines or head.doc else head.rest
+                if lines:
+                    lines = [""] * bool(head.doc) + lines + [""] * (head.rest == head.doc)
+                edits.append(Edit(part.chapter, part.first + head.doc, part.first + stop, lines))
+        return edits
+
+
+def skeleton(texts: list[str]) -> list[int]:
+    """The lines of a tangled file without its imports and the blank lines around them."""
+    head = read_head(texts[1:], True)
+    return [*range(min(1 + head.doc, len(texts))), *range(1 + head.rest, len(texts))]
+
+
+def outdented(lines: list[str], indent: int) -> list[str] | None:
+    """Lines with so many columns taken away in front; None where there are fewer."""
+    if all(line.startswith(" " * indent) for line in lines if line.strip()):
+        return [line[indent:] if line.strip() else line for line in lines]
+    return None
+
+
+def slide(above: list[str], lines: list[str]) -> int:
+    """How far up these lines may begin, if those above are the same as the lines at their end."""
+    turn = len(lines)
+    pairs = enumerate(reversed(above))
+    return next((n for n, text in pairs if text != lines[-1 - n % turn]), len(above))
+
+
+def stripped(lines: list[str]) -> list[str]:
+    """Lines without blank ones at the ends."""
+    full = [i for i, line in enumerate(lines) if line.strip()]
+    return lines[full[0]:full[-1] + 1] if full else []
+
+
+def merged(edits: list[Edit], base: str, now: str) -> tuple[list[Edit], list[Problem]]:
+    """The edits of one chapter, at the rows where it has them now; and where both sides differ."""
+    if split(apply({"": base}, [e._replace(chapter="") for e in edits])[""]) == split(now):
+        return [], []
+    joined: list[Edit] = []
+    for edit in sorted(edits, key=lambda edit: edit[1:3]):
+        if joined and joined[-1].stop == edit.start:
+            last = joined.pop()
+            edit = Edit(edit.chapter, last.start, edit.stop, last.lines + edit.lines)
+        joined.append(edit)
+    moved, clashes, lines = [], [], split(now)
+    hunks = changes(split(base), lines)
+    for chapter, start, stop, text in joined:
+        a, b, shift = start - 1, stop - 1, 0
+        for i, j, k, m in hunks:
+            if (i < b and a < j) or (i, j) == (a, b):
+                if (i, j, lines[k:m]) != (a, b, text):
+                    both = "".join(f"\n    chapter: {x}" for x in lines[k:m])
+                    both += "".join(f"\n    src:     {x}" for x in text)
+                    clashes.append(Problem(chapter, k + 1, "changed here and in src/; make "
+                                           f"the two agree, then stitch again{both}"))
+                break
+            if j <= a:
+                shift += m - k - (j - i)
+        else:
+            moved.append(Edit(chapter, start + shift, stop + shift, text))
+    return moved, clashes
+
+
 # ------------------------------------------------------------ the book on disk
 
 CHAPTER = re.compile(r"""^\s*(?:-\s+)?(?:root|file):\s*["']?([^"'#]+?)["']?\s*(?:#.*)?$""")
@@ -496,7 +749,7 @@ CHAPTER = re.compile(r"""^\s*(?:-\s+)?(?:root|file):\s*["']?([^"'#]+?)["']?\s*(?
 
 def reading_order(toc: str) -> dict[str, int]:
     """The chapters that _toc.yml names, with their lines in it."""
-    found = [(m[1], i) for i, line in enumerate(toc.splitlines(), 1) if (m := CHAPTER.match(line))]
+    found = [(m[1], i) for i, line in enumerate(split(toc), 1) if (m := CHAPTER.match(line))]
     return {name if name.endswith(".md") else f"{name}.md": i for name, i in found}
 
 
@@ -504,19 +757,24 @@ def load(root: Path) -> Book:
     """The book in this folder, read and checked."""
     texts: dict[str, str] = {}
     problems: list[Problem] = []
-    if not (root / "_toc.yml").is_file():
+    toc = on_disk(root / "_toc.yml")
+    if toc is None:
         message = f"not found in {root}; say where the book is with --root"
         return Book({}, problems=[Problem("_toc.yml", 1, message)])
-    for chapter, line in reading_order(decode(root, "_toc.yml", problems)).items():
-        if (root / chapter).is_file():
-            texts[chapter] = decode(root, chapter, problems)
-        else:
+    for chapter, line in reading_order(toc).items():
+        text = on_disk(root / chapter)
+        if text is None:
             message = f"{chapter} is not there; write it, or take this line out"
             problems.append(Problem("_toc.yml", line, message))
+        elif bad := re.search("[\udc80-\udcff]", text):
+            row = len(split(text[:bad.start()]))
+            message = "bytes that are not UTF-8; save the file as UTF-8"
+            problems.append(Problem(chapter, row, message))
+        texts[chapter] = text or ""
     for path in sorted((root / "book").rglob("*.md")):
         chapter = path.relative_to(root).as_posix()
         if chapter not in texts:
-            for part in read_chapter(chapter, decode(root, chapter, []))[0][:1]:
+            for part in read_chapter(chapter, on_disk(path) or "")[0][:1]:
                 message = "a listing in a chapter that _toc.yml does not name; add it there"
                 problems.append(Problem(chapter, part.line, message))
     book = assemble(texts)
@@ -531,30 +789,24 @@ def load(root: Path) -> Book:
     return book
 
 
-def decode(root: Path, name: str, problems: list[Problem]) -> str:
-    data = (root / name).read_bytes()
-    try:
-        return data.decode("utf-8-sig")
-    except UnicodeDecodeError as error:
-        row = data[:error.start].count(b"\n") + 1
-        problems.append(Problem(name, row, "bytes that are not UTF-8; save the file as UTF-8"))
-        return data.decode("utf-8", "replace")
-
-
 def on_disk(path: Path) -> str | None:
-    """A file's text with plain line ends; None if there is no such file."""
+    """A file's text, byte for byte; None if there is no such file."""
     try:
-        return path.read_bytes().decode("utf-8", "surrogateescape").replace("\r\n", "\n")
+        return path.read_bytes().decode("utf-8", "surrogateescape")
     except FileNotFoundError:
         return None
 
 
+def plain(text: str) -> str:
+    """A text with plain line ends, at the last line too."""
+    return "\n".join(split(text)).removesuffix("\n") + "\n"
+
+
 def write(path: Path, text: str) -> None:
     """Write a file whole or not at all."""
+    path = path.resolve()
     path.parent.mkdir(parents=True, exist_ok=True)
     mode = path.stat().st_mode & 0o777 if path.exists() else 0o644
-    if not mode & 0o200:
-        raise PermissionError(13, "is read-only; make it writable, or remove it", str(path))
     handle, temporary = tempfile.mkstemp(prefix=f".{path.name}.", suffix=".tmp", dir=path.parent)
     try:
         with os.fdopen(handle, "wb") as file:
@@ -568,69 +820,104 @@ def write(path: Path, text: str) -> None:
         raise
 
 
+def remove(root: Path, name: str) -> None:
+    """Remove a file below src/, and the folders this leaves empty."""
+    (root / name).unlink(missing_ok=True)
+    for folder in list((root / name).parents)[:name.count("/") - 1]:
+        if folder.is_dir() and all(item.name == "__pycache__" for item in folder.iterdir()):
+            shutil.rmtree(folder)
+
+
 @contextlib.contextmanager
 def alone(root: Path) -> Iterator[None]:
-    """One run at a time in one book."""
+    """One run at a time in one book; what a run that was killed has begun is finished first."""
     (root / ".tangle").mkdir(exist_ok=True)
     with open(root / ".tangle" / "lock", "w") as lock:
         if fcntl:
             fcntl.flock(lock, fcntl.LOCK_EX)
+        finish(root)
         yield
 
 
+def commit(root: Path, changes: dict[str, tuple[str | None, str | None]],
+           texts: dict[str, str]) -> bool:
+    """Write files, each (as it was, as it shall be), and remember what src/ is tangled from."""
+    for name in changes:
+        path = root / name
+        if path.exists() and not path.stat().st_mode & 0o200:
+            raise PermissionError(13, "is read-only; make it writable, or remove it", str(path))
+    write(root / ".tangle" / "journal.json", json.dumps({"changes": changes, "texts": texts}))
+    return finish(root)
+
+
+def finish(root: Path) -> bool:
+    """Do what the journal says, unless a file in it is neither as it was nor as it shall be."""
+    journal = root / ".tangle" / "journal.json"
+    if not journal.exists():
+        return True
+    work = json.loads(journal.read_text())
+    whole = all(on_disk(root / name) in pair for name, pair in work["changes"].items())
+    if whole:
+        for name, (_, text) in work["changes"].items():
+            if text is None:
+                remove(root, name)
+            elif on_disk(root / name) != text:
+                write(root / name, text)
+        write(root / ".tangle" / "last.json", json.dumps(work["texts"]))
+    journal.unlink()
+    return whole
+
+
 class Memory:
-    """The books that src/ may have been tangled from: the last ones here, and git's at HEAD.
+    """The books that src/ may have been tangled from: the last one here, and git's at HEAD.
 
     A file that equals what one of them gives was not edited by hand. What is kept is the
     chapters, in .tangle/, which git ignores: no merge and no change of branch can break it.
     """
     def __init__(self, root: Path):
-        self.root, self.path = root, root / ".tangle" / "last.json"
-        self.known: list[Book] | None = None
+        self.root = root
 
-    def texts(self) -> list[dict[str, str]]:
-        try:
-            return json.loads(self.path.read_text("utf-8"))
-        except (FileNotFoundError, ValueError):
-            return []
+    @cached_property
+    def last(self) -> dict[str, str]:
+        return json.loads(on_disk(self.root / ".tangle" / "last.json") or "{}")
 
-    def keep(self, *texts: dict[str, str]) -> None:
-        if self.texts() != list(texts):
-            write(self.path, json.dumps(texts))
-
+    @cached_property
     def books(self) -> list[Book]:
-        """The newest first."""
-        if self.known is None:
-            self.known = [assemble(texts) for texts in [*self.texts()[::-1], self.committed()]]
-        return self.known
+        return [assemble(texts) for texts in (self.last, self.committed()) if texts]
 
     def committed(self) -> dict[str, str]:
         """The chapters as git has them at HEAD; none where there is no git."""
-        chapters = list(reading_order(self.git("_toc.yml").get("_toc.yml", "")))
-        return self.git(*chapters)
-
-    def git(self, *names: str) -> dict[str, str]:
-        asked = "".join(f"HEAD:./{name}\n" for name in names).encode()
+        command = ["git", "-C", self.root, "archive", "HEAD", "--", "_toc.yml", "*.md"]
         try:
-            data = subprocess.run(["git", "-C", self.root, "cat-file", "--batch"], input=asked,
-                                  capture_output=True, check=True).stdout
+            data = subprocess.run(command, capture_output=True, check=True).stdout
         except (OSError, subprocess.CalledProcessError):
             return {}
-        texts = {}
-        for name in names:
-            head, _, data = data.partition(b"\n")
-            if not head.endswith(b"missing"):
-                size = int(head.split()[-1])
-                texts[name], data = data[:size].decode("utf-8-sig", "replace"), data[size + 1:]
-        return texts
+        with tarfile.open(fileobj=io.BytesIO(data)) as tar:
+            found = {item.name: tar.extractfile(item).read().decode("utf-8", "replace")
+                     for item in tar if item.isfile()}
+        return {name: found[name] for name in reading_order(found["_toc.yml"]) if name in found}
 
     def makes(self, file: str) -> list[Book]:
         """The books in which some listing makes this file."""
-        return [book for book in self.books() if file in book.files]
+        return [book for book in self.books if file in book.files]
 
-    def made(self, file: str, text: str | None) -> bool:
-        """Whether a file with this text was tangled, and not edited since."""
-        return any(book.source(file) == text for book in self.makes(file))
+    def edited(self, book: Book) -> dict[str, str]:
+        """The Python files in src/ that were not tangled as they are, with their texts."""
+        found = {}
+        for file in [*book.files, *strays(self.root, book)]:
+            text = on_disk(self.root / "src" / file)
+            if text is None or plain(text) == book.source(file):
+                continue
+            if all(plain(text) != known.source(file) for known in self.books):
+                found[file] = plain(text)
+        return found
+
+    def nearest(self, edited: dict[str, str]) -> Book | None:
+        """The book that these files are the smallest change of."""
+        def distance(book: Book) -> int:
+            pairs = ((split(book.source(file) or ""), split(text)) for file, text in edited.items())
+            return sum(j - i + m - k for pair in pairs for i, j, k, m in changes(*pair))
+        return min(self.books, key=distance, default=None)
 
 
 # ------------------------------------------------------------ the verbs
@@ -641,48 +928,112 @@ def tangle(root: Path, discard: bool = False) -> int:
         book, memory = load(root), Memory(root)
         if book.problems:
             return report(book.problems)
-        now = {file: on_disk(root / "src" / file) for file in [*book.files, *strays(root, book)]}
-        new = {file: book.source(file) if file in book.files else None for file in now}
-        work = {file: text for file, text in new.items() if text != now[file]}
-        work = {file: text for file, text in work.items() if text is not None or memory.makes(file)}
-        present = [file for file in work if now[file] is not None]
-        edited = [file for file in present if not memory.made(file, now[file])]
-        if edited and not discard:
-            for file in edited:
-                print(f"src/{file} was edited by hand:")
-                show((memory.makes(file) or [book])[0].files[file], now[file] or "")
+        edited = {} if discard else {
+            file: text for file, text in memory.edited(book).items()
+            if file in book.files or memory.makes(file)}
+        for file in edited:
+            lines = (memory.makes(file) or [book])[0].files[file]
+            print(f"src/{file} was edited by hand:", difference(lines, edited[file]), sep="\n")
+        if edited:
             return complain("nothing was written; `tangle.py stitch` carries the edits into the "
                             "book, `tangle.py --discard` drops them", 1)
-        if work:
-            memory.keep(*memory.texts()[-1:], book.texts)  # both, until every file is written
-        for file, text in work.items():
-            if text is None:
-                remove(root / "src", file)
-            else:
-                write(root / "src" / file, text)
-            print(f"{'removed' if text is None else 'wrote'} src/{file}")
-        memory.keep(book.texts)
+        return settle(root, memory, book)
+
+
+def settle(root: Path, memory: Memory, book: Book) -> int:
+    """Make the chapters and src/ what this book says, and remember it."""
+    work = {name: (on_disk(root / name), text) for name, text in book.texts.items()}
+    work = {name: pair for name, pair in work.items() if pair[0] != pair[1]}
+    ours = [file for file in strays(root, book) if memory.makes(file)]
+    for file in [*book.files, *ours]:
+        was, text = on_disk(root / "src" / file), book.source(file)
+        if was is None or plain(was) != text:
+            work[f"src/{file}"] = was, text
+    if work or list(memory.last.items()) != list(book.texts.items()):
+        if not commit(root, work, book.texts):
+            return complain("a file was saved meanwhile; nothing was written: run this again", 1)
+    for name, (_, text) in work.items():
+        print(f"{'removed' if text is None else 'wrote'} {name}")
     return 0
 
 
 def strays(root: Path, book: Book) -> list[str]:
-    """Python files below src/ that no listing makes."""
-    src = root / "src"
-    found = sorted(path.relative_to(src).as_posix() for path in src.rglob("*.py"))
-    return [path for path in found if path not in book.files]
+    """Python files below src/ that no listing makes; hidden ones are an editor's."""
+    found = (path.relative_to(root / "src") for path in sorted((root / "src").rglob("*.py")))
+    return [path.as_posix() for path in found if path.as_posix() not in book.files
+            and not any(name.startswith(".") for name in path.parts)]
 
 
-def remove(src: Path, file: str) -> None:
-    """Remove a file, and the folders this leaves empty."""
-    (src / file).unlink()
-    for folder in list((src / file).parents)[:file.count("/")]:
-        if any(item.name != "__pycache__" for item in folder.iterdir()):
-            break
-        for cache in folder.glob("__pycache__"):
-            for compiled in cache.iterdir():
-                compiled.unlink()
-            cache.rmdir()
-        folder.rmdir()
+def stitch(root: Path) -> int:
+    """Carry edits made by hand in src/ into the chapters, all of them or none, and tangle.
+
+    Where chapters were changed too, both changes stand, or the run stops where they meet. A
+    file that is gone from src/ is no edit: it is written again.
+    """
+    with alone(root):
+        now, memory = load(root), Memory(root)
+        if now.problems:
+            return report(now.problems)
+        edited = memory.edited(now)
+        base = memory.nearest(edited) or Book({})
+        problems: list[Problem] = []
+        edits: list[Edit] = []
+        for file, text in edited.items():
+            try:
+                if file not in base.files:
+                    raise Unplaced(1, "no listing made this file; take it away, "
+                                   f"write ```python file={file} in a chapter, and put it back")
+                if not text.strip():
+                    raise Unplaced(1, "the file is empty; to be rid of it, take out its listings")
+                if found := mistake(text):
+                    raise Unplaced(found[0] or 1, f"not valid Python: {found[1]}; mend it first")
+                edits += Seams(base, file).unpick(split(text)[:-1])
+            except Unplaced as error:
+                problems.append(Problem(f"src/{file}", *error.args))
+        moved: list[Edit] = []
+        for chapter in dict.fromkeys(edit.chapter for edit in edits):
+            mine = [edit for edit in edits if edit.chapter == chapter]
+            moves, clashes = merged(mine, base.texts[chapter], now.texts.get(chapter, ""))
+            moved += moves
+            problems += clashes
+        book = now if problems else assemble(apply(now.texts, moved))
+        problems += [problem._replace(message=f"after the edits in src/: {problem.message}")
+                     for problem in book.problems]
+        if not problems and now.texts == base.texts:
+            message = "tangling would not give this back; make the change in the chapter"
+            problems = [Problem(f"src/{file}", 1, message) for file in base.files
+                        if book.source(file) != edited.get(file, base.source(file))]
+        if problems:
+            report(problems)
+            return complain("nothing was written", 1)
+        for chapter, text in book.texts.items():
+            if text != now.texts[chapter]:
+                rows = enumerate(split(plain(now.texts[chapter]))[:-1], 1)
+                print(difference([Line(row, chapter, i) for i, row in rows], text))
+        return settle(root, memory, book)
+
+
+def watch(root: Path, pause: float = 0.05) -> int:
+    """Carry each save to the other side once it is quiet, until Ctrl-C."""
+    def stamps() -> dict[str, tuple[int, int]]:
+        paths = [root / "_toc.yml", *(root / "book").rglob("*.md"), *(root / "src").rglob("*.py")]
+        return {str(path): (stat.st_mtime_ns, stat.st_size)
+                for path in paths if path.is_file() and (stat := path.stat())}
+
+    seen = carried = None
+    with contextlib.suppress(KeyboardInterrupt):
+        while True:
+            try:
+                now = stamps()
+                if now == seen and now != carried:
+                    carried = now
+                    stitch(root)
+                seen = now
+            except OSError as error:  # a file went while we looked; a full disk
+                complain(f"{error.filename or root}: {error.strerror or error}")
+            sys.stdout.flush()
+            time.sleep(pause)
+    return 0
 
 
 def check(root: Path) -> int:
@@ -690,25 +1041,38 @@ def check(root: Path) -> int:
     book = load(root)
     if book.problems:
         return report(book.problems)
-    drift = [file for file in book.files if on_disk(root / "src" / file) != book.source(file)]
-    for file in drift:
-        print(f"src/{file} is not what the chapters say:")
-        show(book.files[file], on_disk(root / "src" / file) or "")
-    for file in strays(root, book):
-        drift.append(file)
-        print(f"src/{file} is made by no listing")
+    drift = [f"src/{file} is made by no listing" for file in strays(root, book)]
+    for file, lines in book.files.items():
+        text = on_disk(root / "src" / file)
+        if text is None:
+            drift.append(f"src/{file} is not there")
+        elif plain(text) != book.source(file):
+            drift.append(f"src/{file} is not what the chapters say:\n" + difference(lines, text))
+    print(*drift, sep="\n", end="\n" * bool(drift))
     return complain("run `tangle.py` to write src/ from the chapters", 1) if drift else 0
 
 
-def show(lines: list[Line], now: str) -> None:
-    """The changes from tangled lines to a text, each at its chapter line."""
-    old, new = [line.text for line in lines], now.splitlines()
-    for tag, i, j, k, m in difflib.SequenceMatcher(None, old, new, autojunk=False).get_opcodes():
-        if tag != "equal":
-            near = next((line for line in [*lines[i:], *lines[i::-1]] if line.row), Line(""))
-            print(f"  {near.chapter}:{near.row}")
-            changes = [f"  - {text}" for text in old[i:j]] + [f"  + {text}" for text in new[k:m]]
-            print("\n".join(changes))
+def difference(old: list[Line], text: str) -> str:
+    """The changes from these lines to a text, each at its chapter line."""
+    out, was, now = [], [line.text for line in old], split(plain(text))[:-1]
+    for i, j, k, m in changes(was, now):
+        near = next((line for line in [*old[i:], *old[i::-1]] if line.row), Line(""))
+        out += [f"  {near.chapter}:{near.row}", *(f"  - {x}" for x in was[i:j]),
+                *(f"  + {x}" for x in now[k:m])]
+    return "\n".join(out)
+
+
+def origin(root: Path, book: Book, file: str, number: int) -> Line | None:
+    """The line of a tangled file that this line below src/ is, edits made by hand allowed for."""
+    lines, now = book.files.get(file, []), split(plain(on_disk(root / "src" / file) or ""))[:-1]
+    at = number - 1
+    for i, j, k, m in changes([line.text for line in lines], now)[::-1]:
+        if k <= number - 1 < m:
+            return None
+        if m <= number - 1:
+            at += j - m
+            break
+    return lines[at] if 0 <= at < len(lines) and lines[at].row else None
 
 
 def where(root: Path, place: str) -> int:
@@ -725,17 +1089,16 @@ def where(root: Path, place: str) -> int:
     book = load(root)
     if book.problems:
         return report(book.problems)
-    lines = book.files.get(path.removeprefix("src/"), [])
-    if lines and path not in book.texts:
-        there = lines[number - 1:number] if number else []
-        found = [(x.chapter, x.row, -x.indent) for x in there if x.row]
-    elif path in book.texts:
+    if path in book.texts:
         found = [(f"src/{file}", i, x.indent) for file, lines in book.files.items()
                  for i, x in enumerate(lines, 1) if (x.chapter, x.row) == (path, number)]
+    elif path.removeprefix("src/") in book.files:
+        line = origin(root, book, path.removeprefix("src/"), number)
+        found = [(line.chapter, line.row, -line.indent)] if line else []
     else:
         return complain(f"{path} is neither a chapter nor a tangled file")
-    for target, line, shift in found:
-        print(f"{target}:{line}" + (f":{max(1, column + shift)}" if column else ""))
+    for target, row, shift in found:
+        print(f"{target}:{row}" + (f":{max(1, column + shift)}" if column else ""))
     return 0 if found else complain(f"{path}:{number} has no line on the other side")
 
 
@@ -745,12 +1108,9 @@ def contents(root: Path) -> int:
     if book.problems:
         return report(book.problems)
     for file, lines in book.files.items():
-        rows = {(line.chapter, line.row) for line in lines}
         print(f"src/{file} ({len(lines)} lines)")
-        for part in book.listings:
-            span = range(part.first, part.first + len(part.lines))
-            if part.file == file or any((part.chapter, row) in rows for row in span):
-                print(f"    {part.chapter}:{part.line}  {part.name or ''}".rstrip())
+        for part in book.inside(file):
+            print(f"    {part.chapter}:{part.line}  {part.name or ''}".rstrip())
     return 0
 
 
@@ -759,15 +1119,16 @@ def report(problems: list[Problem]) -> int:
 
 
 def complain(message: str, status: int = 2) -> int:
-    print(message, file=sys.stderr)
+    print(message, file=sys.stderr, flush=True)
     return status
 
 
 def main(arguments: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="tangle.py", description=__doc__,
                                      formatter_class=argparse.RawDescriptionHelpFormatter)
+    verbs = {"tangle": tangle, "check": check, "stitch": stitch, "watch": watch, "list": contents}
     parser.add_argument("verb", nargs="?", default="tangle", metavar="VERB",
-                        choices=["tangle", "check", "where", "list"])
+                        choices=[*verbs, "where"])
     parser.add_argument("place", nargs="?", metavar="FILE:LINE", help="for where")
     parser.add_argument("--root", type=Path, default=Path(__file__).resolve().parent,
                         help="the book's folder")
@@ -778,14 +1139,9 @@ def main(arguments: list[str] | None = None) -> int:
     if given.discard and given.verb != "tangle":
         parser.error("--discard goes with tangling")
     try:
-        match given.verb:
-            case "check":
-                return check(given.root)
-            case "where":
-                return where(given.root, given.place)
-            case "list":
-                return contents(given.root)
-        return tangle(given.root, given.discard)
+        if given.place:
+            return where(given.root, given.place)
+        return tangle(given.root, True) if given.discard else verbs[given.verb](given.root)
     except OSError as error:
         return complain(f"{error.filename or given.root}: {error.strerror or error}")
 

@@ -50,3 +50,27 @@ def chapters(draw) -> dict[str, str]:
         text = text.replace("\n", draw(st.sampled_from(["\n", "\r\n"])))
         texts[f"c{number}"] = draw(st.sampled_from(["", "\ufeff"])) + text
     return texts
+
+
+@st.composite
+def edited(draw, lines: list[str]) -> list[str]:
+    """The lines of a tangled file after some edits, such as a person makes."""
+    lines = list(lines)
+    for _ in range(draw(st.integers(1, 3))):
+        at = draw(st.integers(0, len(lines) - 1))
+        indent = " " * (len(lines[at]) - len(lines[at].lstrip()))
+        imports = [i for i, line in enumerate(lines) if line.startswith(("import ", "from "))]
+        match draw(st.sampled_from(["change", "remove", "add", "import", "no import"])):
+            case "change":
+                lines[at] += " # changed"
+            case "remove":
+                del lines[at:at + draw(st.integers(1, 6))]
+            case "add":
+                new = draw(STATEMENTS).split("\n")
+                lines[at:at] = [indent + line if line else "" for line in new]
+            case "import" if imports:
+                lines[imports[-1]:imports[-1]] = [draw(st.sampled_from(IMPORTS))]
+            case "no import" if imports:
+                del lines[draw(st.sampled_from(imports))]
+        lines = lines or ["# nothing"]
+    return lines

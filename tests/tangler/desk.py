@@ -32,7 +32,8 @@ class Desk:
         self.root = root
         self.names: list[str] = []
         (root / "book").mkdir(parents=True, exist_ok=True)
-        self.write(**chapters)
+        if chapters or not (root / "_toc.yml").exists():
+            self.write(**chapters)
 
     def write(self, **chapters: str | bytes) -> None:
         """Write these chapters; new ones are read last."""

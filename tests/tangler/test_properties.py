@@ -1,19 +1,22 @@
 """What holds for every book."""
 
 import ast
+import os
 import tempfile
 from collections import Counter
 from pathlib import Path
 
-from books import IMPORT_LINES, chapters
+from books import IMPORT_LINES, chapters, edited
 from desk import Desk, listing
-from hypothesis import given, settings
+from hypothesis import HealthCheck, assume, event, given, settings
 from hypothesis import strategies as st
 
 import tangle
 
-settings.register_profile("quick", max_examples=60, deadline=None)
-settings.load_profile("quick")
+MANY = int(os.environ.get("FUZZ", "40"))  # cases of each property
+settings.register_profile("tangler", max_examples=MANY, deadline=None, derandomize=MANY == 40,
+                          suppress_health_check=list(HealthCheck))
+settings.load_profile("tangler")
 
 
 def assembled(texts: dict[str, str]) -> tangle.Book:
@@ -80,3 +83,77 @@ def test_no_bytes_end_in_a_traceback(data):
         assert run.status in (0, 2)
         assert (run.status == 0) == (not run.err)
         assert desk.run("check").status == run.status
+
+
+def prose(book: tangle.Book) -> dict[str, list[str]]:
+    """Each chapter without its listings' lines, its line ends as they are."""
+    code = {(part.chapter, row) for part in book.listings
+            for row, _ in enumerate(part.lines, part.first)}
+    return {chapter: [row for i, row in enumerate(tangle.ROW.findall(text), 1)
+                      if (chapter, i) not in code] for chapter, text in book.texts.items()}
+
+
+@given(st.data(), chapters())
+def test_a_stitched_edit_tangles_back_exactly_and_leaves_the_prose_alone(data, texts):
+    base = assembled(texts)
+    assume(base.files)
+    file = data.draw(st.sampled_from(sorted(base.files)))
+    now = data.draw(edited([line.text for line in base.files[file]]))
+    try:
+        edits = tangle.Seams(base, file).unpick(now)
+    except tangle.Unplaced as error:
+        event(f"refused: {error.args[1][:30]}")
+        return
+    event("stitched")
+    book = tangle.assemble(tangle.apply(base.texts, edits))
+    assert [line.text for line in book.files[file]] == now
+    assert all(book.source(other) == base.source(other) for other in base.files if other != file)
+    assert prose(book) == prose(base)
+
+
+@given(st.data(), chapters())
+def test_edits_of_both_sides_both_stand(data, texts):
+    """What src/ changed, carried into chapters that have more prose now."""
+    base = assembled(texts)
+    assume(base.files)
+    file = data.draw(st.sampled_from(sorted(base.files)))
+    now = data.draw(edited([line.text for line in base.files[file]]))
+    try:
+        edits = tangle.Seams(base, file).unpick(now)
+    except tangle.Unplaced:
+        return
+    rows = {chapter: tangle.ROW.findall(text) for chapter, text in base.texts.items()}
+    fences = {chapter: [part.line for part in base.listings if part.chapter == chapter]
+              for chapter in rows}
+    for chapter, lines in rows.items():  # a paragraph before some listing, and one at the end
+        if lines and not lines[-1].endswith("\n"):
+            lines[-1] += "\n"
+        lines += ["\n", "The end.\n"]
+        if fences[chapter]:
+            at = data.draw(st.sampled_from(fences[chapter]))
+            lines[at - 1:at - 1] = ["\n", "New words.\n", "\n"]
+    changed = tangle.assemble({chapter: "".join(lines) for chapter, lines in rows.items()})
+    assume(changed.source(file) == base.source(file))
+    moved = []
+    for chapter in rows:
+        mine = [edit for edit in edits if edit.chapter == chapter]
+        moves, clashes = tangle.merged(mine, base.texts[chapter], changed.texts[chapter])
+        assert not clashes
+        moved += moves
+    book = tangle.assemble(tangle.apply(changed.texts, moved))
+    assert [line.text for line in book.files[file]] == now
+    assert prose(book) == prose(changed)
+
+
+@given(chapters(), chapters())
+def test_tangling_again_is_tangling_from_nothing(first, second):
+    with tempfile.TemporaryDirectory() as folder, tempfile.TemporaryDirectory() as fresh:
+        desk, other = Desk(Path(folder), **first), Desk(Path(fresh), **second)
+        if desk.run().status or other.run().status:
+            return
+        desk.names = []
+        desk.write(**second)
+        for name in set(first) - set(second):
+            desk.chapter(name).unlink()
+        desk.good()
+        assert desk.tree() == other.tree()
