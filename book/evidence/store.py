@@ -1,14 +1,14 @@
 """Where results are kept, and whether they are still those of the code as it stands.
 
 The results of an experiment are in `NAME-DIGEST.jsonl`, a line for each seed. The digest is that of
-the code which the experiment runs: its own module, all of `policywerk` that this imports, and its
-settings. What does not change a result (comments, docstrings, layout) does not change the digest.
+its settings and of the code behind them: of every function, class and constant that is mentioned,
+in the experiment's module and in `policywerk`, and of what these mention in turn. What changes no
+result changes no digest: comments, docstrings, layout, messages of errors, code that is not used.
 """
 
 import ast
 import hashlib
 import json
-from collections.abc import Iterable
 from functools import cache
 from importlib.util import find_spec
 from pathlib import Path
@@ -64,54 +64,78 @@ def path_of(name: str, module: str) -> Path:
 # --- The digest of the code ------------------------------------------------------------------
 
 
+class Statement(NamedTuple):
+    """A statement of a module: the names it binds, those it mentions, and what it says."""
+
+    binds: set[str]
+    mentions: set[str]
+    skeleton: object
+
+
+@cache
 def digest_of(name: str, module: str) -> str:
-    """Digest of all code that an experiment runs, and of its settings."""
-    own = _tree(module)
-    table = next(
-        node.value for node in own.body
-        if isinstance(node, ast.AnnAssign) and ast.unparse(node.target) == "EXPERIMENTS"
-    )  # fmt: skip
+    """Digest of an experiment's settings and of all code that they lead to, name by name."""
+    table = next(node for node in _tree(module).body if _is_table(node)).value
     settings = next(
         value for key, value in zip(table.keys, table.values, strict=True) if key.value == name
     )
-    return _digest((_skeleton(settings), [(name, _code(name)) for name in _closure(module)]))
+    waiting, names, code = _statements(module), _mentioned(settings), [repr(_skeleton(settings))]
+    while led_to := [statement for statement in waiting if statement.binds & names]:
+        waiting = [statement for statement in waiting if not statement.binds & names]
+        names |= {name for statement in led_to for name in statement.mentions}
+        code += [repr(statement.skeleton) for statement in led_to]
+    return hashlib.sha256("\n".join(sorted(code)).encode()).hexdigest()[:12]
 
 
-def _closure(module: str) -> list[str]:
-    """The module and every one of the project's that it imports, directly or not."""
-    met, waiting = {module}, [module]
+def _is_table(node: ast.stmt) -> bool:
+    return isinstance(node, ast.AnnAssign) and ast.unparse(node.target) == "EXPERIMENTS"
+
+
+def _statements(module: str) -> list[Statement]:
+    """The statements of a module and of all the project's that it imports, directly or not."""
+    met, waiting, statements = {module}, [module], []
     while waiting:
-        for name in _imported(_tree(waiting.pop())):
-            if name not in met:
-                met.add(name)
-                waiting.append(name)
-    return sorted(met)
+        for node in _tree(waiting.pop()).body:
+            if isinstance(node, ast.Import | ast.ImportFrom):
+                origin = getattr(node, "module", "")
+                for alias in node.names:
+                    bound = alias.asname or alias.name
+                    statements.append(Statement({bound}, set(), (origin, alias.name, bound)))
+                if origin.startswith("policywerk.") and origin not in met:
+                    met.add(origin)
+                    waiting.append(origin)
+            elif not _is_table(node):
+                statements.append(Statement(_bound(node), _mentioned(node), _skeleton(node)))
+    return statements
 
 
-def _imported(tree: ast.Module) -> Iterable[str]:
-    for node in ast.walk(tree):
-        if isinstance(node, ast.ImportFrom) and node.module.startswith("policywerk."):
-            yield node.module
+def _bound(node: ast.stmt) -> set[str]:
+    if isinstance(node, ast.FunctionDef | ast.ClassDef):
+        return {node.name}
+    names = set()
+    for part in ast.walk(node):
+        if isinstance(part, ast.Name) and isinstance(part.ctx, ast.Store):
+            names.add(part.id)
+        elif isinstance(part, ast.FunctionDef):
+            names.add(part.name)
+        elif isinstance(part, ast.alias):
+            names.add(part.asname or part.name)
+    return names
+
+
+def _mentioned(node: ast.AST) -> set[str]:
+    parts = list(ast.walk(node))
+    names = {part.id for part in parts if isinstance(part, ast.Name)}
+    return names | {part.attr for part in parts if isinstance(part, ast.Attribute)}
 
 
 @cache
 def _tree(module: str) -> ast.Module:
-    spec = find_spec(module)
-    return ast.parse(Path(spec.origin).read_text(encoding="utf-8"))
-
-
-@cache
-def _code(module: str) -> str:
-    """A module's code without the table of experiments, each of which counts for itself."""
-    kept = [
-        node for node in _tree(module).body
-        if not (isinstance(node, ast.AnnAssign) and ast.unparse(node.target) == "EXPERIMENTS")
-    ]  # fmt: skip
-    return _digest(_skeleton(kept))
+    return ast.parse(Path(find_spec(module).origin).read_text(encoding="utf-8"))
 
 
 def _skeleton(node: object) -> object:
-    """Code as nested tuples, without docstrings, places, and what differs between Pythons."""
+    """Code as nested tuples, without docstrings and places, the same for all Pythons."""
     if isinstance(node, list):
         return tuple(_skeleton(part) for part in node if not _says_nothing(part))
     if not isinstance(node, ast.AST):
@@ -121,13 +145,6 @@ def _skeleton(node: object) -> object:
 
 
 def _says_nothing(node: object) -> bool:
-    """Whether a statement is a string by itself, as a docstring is."""
-    return (
-        isinstance(node, ast.Expr)
-        and isinstance(node.value, ast.Constant)
-        and isinstance(node.value.value, str)
-    )
-
-
-def _digest(content: object) -> str:
-    return hashlib.sha256(repr(content).encode()).hexdigest()[:12]
+    """Whether a statement is a docstring, or ends the run, and so changes no result."""
+    docstring = isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant)
+    return docstring or isinstance(node, ast.Raise)

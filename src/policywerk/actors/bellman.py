@@ -66,7 +66,8 @@ def best_actions(
     """The actions whose value is the largest, differences by rounding aside."""
     actions = model.actions(state)
     worth = [action_value(model, values, state, action, gamma) for action in actions]
-    return [a for a, value in zip(actions, worth, strict=True) if value > max(worth) - 1e-9]
+    least = max(worth, default=0.0) - 1e-9
+    return [a for a, value in zip(actions, worth, strict=True) if value > least]
 
 
 def greedy_policy(

@@ -9,7 +9,7 @@ from policywerk.building_blocks.mdp import Environment
 
 
 class Trajectory(NamedTuple):
-    """An episode: one observation more than actions, the last being where it stopped."""
+    """An episode: one observation more than actions, the last where it stopped."""
 
     observations: list[Any]
     actions: list[Any]

@@ -19,7 +19,7 @@ def trials(
 ) -> list[Any]:
     """What the experiment gives for each seed, in the order of the seeds.
 
-    `store` names a file in which results are kept; seeds found there are not run again.
+    `store` names a file in which results are kept; seeds found there are not run.
     `progress` is told how many trials are done, and of how many.
     """
     seeds = list(seeds)

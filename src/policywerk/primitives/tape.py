@@ -133,7 +133,7 @@ def apply(function: Callable[[float], float], x: FloatOrNum) -> FloatOrNum:
     if not isinstance(x, Num):
         return function(x)
     if function not in SLOPES:
-        raise ValueError(f"apply: {function.__name__} has no rule; add its slope to SLOPES")
+        raise ValueError(f"apply: {function.__name__} has no slope; add it to SLOPES")
     y = function(x.value)
     return Num(y, function.__name__, (x,), (SLOPES[function](x.value, y),))
 
@@ -202,5 +202,5 @@ def explain(result: Num, *, limit: int = 40) -> Explanation:
         lines.append(Line(depth, line_of_working(number)))
         parts = [part for part in opened[number] if part in opened]
         stack += [(part, depth + 1) for part in reversed(parts)]
-    remark = f"These are the {limit} steps nearest to the result, of {operations} operations."
+    remark = f"The {limit} steps nearest to the result, of {operations} operations."
     return Explanation(lines, remark if waiting else "")
