@@ -17,10 +17,9 @@ from concurrent.futures import ProcessPoolExecutor
 from functools import partial
 from pathlib import Path
 
-from evidence.store import others, path_of
+from evidence.store import MODULES, others, path_of
 from policywerk.data.trials import trials
 
-MODULES = ("evidence.dqn",)
 PASSES = (4, 10)  # seeds of each experiment, before all of them
 WORK = """
 from policywerk.primitives.vectors import dot

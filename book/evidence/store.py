@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 FOLDER = Path(__file__).parent
+MODULES = ("evidence.dqn",)  # where experiments are written down
 
 
 class Evidence(NamedTuple):
@@ -24,24 +25,38 @@ class Evidence(NamedTuple):
     results: list[dict]
     stale: bool
 
-    def __len__(self) -> int:
-        return len(self.results)
-
     def of(self, key: str) -> list:
         """One entry of every result."""
         return [result[key] for result in self.results]
 
 
+class Sources:
+    """Shown on a page: where results come from, and loudly, if their code has changed since."""
+
+    def __init__(self, *shown: Evidence) -> None:
+        self.counts = ", ".join(f"{each.name} ({len(each.results)})" for each in shown)
+        self.stale = ", ".join(each.name for each in shown if each.stale)
+
+    def __repr__(self) -> str:
+        text = f"Stored results, made by make evidence (number of seeds): {self.counts}."
+        return text + (f" STALE, made by other code than this: {self.stale}." if self.stale else "")
+
+    def _repr_html_(self) -> str:
+        html = f"<p>Stored results, made by make evidence (number of seeds): {self.counts}.</p>"
+        if self.stale:
+            html += '<div class="admonition warning"><p class="admonition-title">Stale</p>'
+            html += f"<p>Made by other code than this: {self.stale}.</p></div>"
+        return html
+
+
 def evidence(name: str, module: str) -> Evidence:
-    """The stored results of an experiment; those of older code only if there are no others."""
+    """The stored results of an experiment; of other code, if there are no better ones; or none."""
     current = path_of(name, module)
     try:
         text, stale = current.read_text(encoding="utf-8"), False
     except FileNotFoundError:
         older = sorted(others(current), key=lambda path: path.stat().st_size)
-        if not older:
-            raise FileNotFoundError(f"no results of {name}; run: make evidence") from None
-        text, stale = older[-1].read_text(encoding="utf-8"), True
+        text, stale = (older[-1].read_text(encoding="utf-8"), True) if older else ("", False)
     lines = [json.loads(line) for line in text.splitlines()]
     results = [line["result"] for line in sorted(lines, key=lambda line: line["seed"])]
     return Evidence(name, results, stale)
@@ -61,6 +76,16 @@ def path_of(name: str, module: str) -> Path:
     return FOLDER / f"{name}-{digest_of(name, module)}.jsonl"
 
 
+def outdated() -> list[str]:
+    """The experiments that have no results from the code as it is now."""
+    return [
+        name
+        for module in MODULES
+        for name in experiments(module)
+        if not path_of(name, module).exists()
+    ]
+
+
 # --- The digest of the code ------------------------------------------------------------------
 
 
@@ -75,10 +100,7 @@ class Statement(NamedTuple):
 @cache
 def digest_of(name: str, module: str) -> str:
     """Digest of an experiment's settings and of all code that they lead to, name by name."""
-    table = next(node for node in _tree(module).body if _is_table(node)).value
-    settings = next(
-        value for key, value in zip(table.keys, table.values, strict=True) if key.value == name
-    )
+    settings = experiments(module)[name]
     waiting, names, code = _statements(module), _mentioned(settings), [repr(_skeleton(settings))]
     while led_to := [statement for statement in waiting if statement.binds & names]:
         waiting = [statement for statement in waiting if not statement.binds & names]
@@ -87,10 +109,17 @@ def digest_of(name: str, module: str) -> str:
     return hashlib.sha256("\n".join(sorted(code)).encode()).hexdigest()[:12]
 
 
+def experiments(module: str) -> dict[str, ast.expr]:
+    """The table of experiments in a module: the settings of each, as code."""
+    table = next(node for node in _tree(module).body if _is_table(node)).value
+    return {key.value: value for key, value in zip(table.keys, table.values, strict=True)}
+
+
 def _is_table(node: ast.stmt) -> bool:
     return isinstance(node, ast.AnnAssign) and ast.unparse(node.target) == "EXPERIMENTS"
 
 
+@cache
 def _statements(module: str) -> list[Statement]:
     """The statements of a module and of all the project's that it imports, directly or not."""
     met, waiting, statements = {module}, [module], []

@@ -27,27 +27,6 @@ class Transition(NamedTuple):
     after: Pixels
 
 
-class Memory:
-    """The last `size` transitions, to draw from."""
-
-    def __init__(self, size: int) -> None:
-        self.size = size
-        self.transitions: list[Transition] = []
-        self.added = 0
-
-    def add(self, transition: Transition) -> None:
-        if len(self.transitions) < self.size:
-            self.transitions.append(transition)
-        else:
-            self.transitions[self.added % self.size] = transition
-        self.added += 1
-
-    def sample(self, count: int, rng: random.Random) -> list[Transition]:
-        """Some of them, drawn anew each time, so that one may come twice."""
-        kept = self.transitions
-        return [kept[below(len(kept), rng)] for _ in range(count)]
-
-
 LossFunction = Callable[[Sequence[float], Sequence[float]], Loss]
 
 
@@ -75,6 +54,32 @@ def lesson(
     gradients, _ = online.backward(memory, slopes, inputs=False)
     optimiser.step(gradients)
     return total / len(batch)
+
+
+class Memory:
+    """The last `size` transitions, to draw from."""
+
+    def __init__(self, size: int) -> None:
+        self.size = size
+        self.transitions: list[Transition] = []
+        self.added = 0
+
+    def add(self, transition: Transition) -> None:
+        if len(self.transitions) < self.size:
+            self.transitions.append(transition)
+        else:
+            self.transitions[self.added % self.size] = transition
+        self.added += 1
+
+    def sample(self, count: int, rng: random.Random) -> list[Transition]:
+        """Some of them, drawn anew each time, so that one may come twice."""
+        kept = self.transitions
+        return [kept[below(len(kept), rng)] for _ in range(count)]
+
+
+def between(first: float, last: float, share: float) -> float:
+    """A share of the way from the first to the last; at most all of it."""
+    return first + (last - first) * min(share, 1.0)
 
 
 class Episode(NamedTuple):
@@ -149,8 +154,3 @@ def dqn(
         yield Episode(number, total, length, chance, mean_loss, deepcopy(online))
         if step >= steps:
             return
-
-
-def between(first: float, last: float, share: float) -> float:
-    """A share of the way from the first to the last; at most all of it."""
-    return first + (last - first) * min(share, 1.0)
