@@ -1,11 +1,7 @@
 # The commands of the book. Each sets up .venv by itself, once, from the locked requirements.
 
-# The newest Python from 3.11 on that is found; or say PYTHON=...
-PYTHON ?= $(shell for python in python3.14 python3.13 python3.12 python3.11 python3 python; do \
-	$$python -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $$python && break; done)
 PORT ?= 8000
 BIN := .venv/bin
-PIP := $(BIN)/python -m pip install -q --disable-pip-version-check --no-input --require-hashes
 
 .PHONY: help book test watch serve check site-test bench evidence clean venv site-venv
 
@@ -44,17 +40,10 @@ evidence: ## run the long experiments, those at missing seeds only (hours)
 clean: ## remove all that was built, .venv excepted
 	@rm -rf _build .pytest_cache .hypothesis .mypy_cache .ruff_cache
 
-# A lock that was installed is kept in .venv: where it differs from ours, ours is installed.
+# Also for PYTHON=..., where the one that .ci/venv finds is not the right one.
 venv:
-	@test -n "$(PYTHON)" || { echo "Policywerk needs Python 3.11 or newer; install one, or name it: make PYTHON=/path/to/python3" >&2; exit 1; }
-	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "$(PYTHON) is not Python 3.11 or newer" >&2; exit 1; }
-	@$(BIN)/python -c '' 2>/dev/null && cmp -s requirements.lock .venv/requirements.lock || { \
-		echo "setting up .venv (about a minute, once)"; \
-		$(BIN)/python -m pip --version >/dev/null 2>&1 || $(PYTHON) -m venv --clear .venv || { \
-			rm -rf .venv; echo "Python cannot make a virtual environment; on Debian and Ubuntu: apt-get install python3-venv" >&2; exit 1; }; \
-		$(PIP) -r requirements.lock && cp requirements.lock .venv/; }
+	@PYTHON="$(PYTHON)" .ci/venv requirements.lock
 
 site-venv: venv
-	@cmp -s requirements-site.lock .venv/requirements-site.lock || { \
-		$(PIP) -r requirements-site.lock && cp requirements-site.lock .venv/; }
+	@.ci/venv requirements-site.lock
 	@$(BIN)/python tests/site/browser.py

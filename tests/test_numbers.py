@@ -395,7 +395,7 @@ def test_a_large_explanation_shows_the_nearest_steps_and_says_so():
     assert [line.depth for line in explanation.lines] == [0] + [1] * 9
     operations = 60 * (60 + 59) + 60 + 60 + 59
     assert str(explanation).splitlines()[-1] == (
-        f"These are the 10 steps nearest to the result, of {operations} operations."
+        f"The 10 steps nearest to the result, of {operations} operations."
     )
     with pytest.raises(ValueError, match="limit must be at least 1, got 0"):
         explain(result, limit=0)
