@@ -111,9 +111,7 @@ def dqn(
     loss: LossFunction = huber,
 ) -> Iterator[Episode]:
     """Learn for so many steps of the world; the last episode is played out.
-
-    epsilon falls on a line over `exploring` steps, the rate over all of them.
-    """
+    epsilon falls over `exploring` steps, the rate over all of them."""
     for name, value in (("batch", batch), ("every", every), ("replay", replay)):
         if value < 1:
             raise ValueError(f"{name}={value}: expected 1 or more")
