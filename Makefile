@@ -40,7 +40,7 @@ evidence: ## run the long experiments, those at missing seeds only (hours)
 clean: ## remove all that was built, .venv excepted
 	@rm -rf _build .pytest_cache .hypothesis .mypy_cache .ruff_cache
 
-# Also for PYTHON=..., where the one that .ci/venv finds is not the right one.
+# PYTHON=... names another Python than the newest that is found.
 venv:
 	@PYTHON="$(PYTHON)" .ci/venv requirements.lock
 

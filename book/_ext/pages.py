@@ -27,6 +27,17 @@ MATHJAX_FILES = [
 ]
 MATHJAX_FONTS = "output/chtml/fonts/woff-v2"
 
+FRONT_DOOR = """\
+<!DOCTYPE html>
+<html lang="en">
+<meta charset="utf-8">
+<meta http-equiv="refresh" content="0; url={first}">
+<link rel="icon" href="_static/favicon.svg">
+<title>{title}</title>
+<p><a href="{first}">{title}</a></p>
+</html>
+"""
+
 
 def configure(app: Sphinx, config: Config) -> None:
     """Point at our own MathJax, and let pages follow a change of what they are made with."""
@@ -98,6 +109,16 @@ def bring_mathjax(app: Sphinx, error: Exception | None) -> None:
             shutil.copyfile(source / name, target)
 
 
+def open_front_door(app: Sphinx, error: Exception | None) -> None:
+    """Send a reader who comes to the site's root on to the first page."""
+    if error or app.builder.format != "html":
+        return
+    title, first = app.config.html_title, app.builder.get_target_uri(app.config.root_doc)
+    Path(app.outdir, "index.html").write_text(
+        FRONT_DOOR.format(title=title, first=first), encoding="utf-8"
+    )
+
+
 def begin_writing(app: Sphinx, env: BuildEnvironment) -> None:
     """Set aside what Sphinx knows of the pages until they are written."""
     known = Path(app.doctreedir, ENV_PICKLE_FILENAME)
@@ -120,5 +141,6 @@ def setup(app: Sphinx) -> dict[str, Any]:
     app.connect("html-page-context", name_entries)
     app.connect("env-check-consistency", begin_writing)
     app.connect("build-finished", bring_mathjax)
+    app.connect("build-finished", open_front_door, priority=400)
     app.connect("build-finished", end_writing, priority=900)
     return {"version": "1", "parallel_read_safe": True, "parallel_write_safe": True}

@@ -1,5 +1,5 @@
 # Tangled from book/1983-barto-sutton-anderson.md
-"""An actor that tries and a critic that foretells, after Barto, Sutton and Anderson."""
+"""An actor that tries, a critic that foretells: Barto, Sutton, Anderson, 1983."""
 
 import math
 import random
@@ -61,7 +61,7 @@ class Neurons:
         return int(right)
 
     def learn(self, there: Hashable, fell: bool) -> float:
-        """How much better things are than was forecast; both neurons learn from that."""
+        """How much better things are than was forecast; both neurons learn."""
         constants = self.constants
         r, ahead = (-1.0, 0.0) if fell else (0.0, self.critic[there])
         delta = r + constants.gamma * ahead - self.forecast
@@ -92,7 +92,7 @@ def ace_ase(
     boxes: Boxes = BALANCE_BOXES,
     **constants: float,
 ) -> Iterator[Trial]:
-    """Learn from falls to push left or right; `constants` are those of Constants."""
+    """Learn from falls to push left or right; see Constants for `constants`."""
     neurons = Neurons(range(boxes.count), rng, Constants(**constants))
     for number in range(1, episodes + 1):
         neurons.forget_traces()

@@ -1,5 +1,5 @@
 # Tangled from book/1983-barto-sutton-anderson.md
-"""BOXES: a demon in every box counts how long it went well, after Michie and Chambers."""
+"""BOXES, after Michie and Chambers: a demon in each box counts what went well."""
 
 import random
 from collections.abc import Iterator
@@ -31,7 +31,7 @@ class Demon:
         self.usage[self.push] += len(lived)
 
     def choose(self, merit: float, weight: float, rng: random.Random) -> None:
-        """Take the side that lives longer; `merit` is what to expect of one unknown."""
+        """Take the side that lives longer; one unknown is expected to have merit."""
         left, right = (
             (life + weight * merit) / (usage + weight)
             for life, usage in zip(self.life, self.usage, strict=True)
@@ -57,8 +57,10 @@ def boxes_1968(
     weight: float = 20.0,
 ) -> Iterator[Attempt]:
     """Learn from lifetimes to push left or right."""
-    if not 0.0 < decay <= 1.0 or not weight > 0.0:
-        raise ValueError(f"decay={decay}, weight={weight}: expected (0, 1] and above 0")
+    if not 0.0 < decay <= 1.0:
+        raise ValueError(f"decay={decay}: expected a factor above 0, at most 1")
+    if not weight > 0.0:
+        raise ValueError(f"weight={weight}: expected a number of visits above 0")
     demons = [Demon(below(2, rng)) for _ in range(boxes.count)]
     life = usage = 0.0
     for number in range(1, episodes + 1):

@@ -12,15 +12,17 @@ class Boxes:
     def __init__(self, *edges: Sequence[float]) -> None:
         for cuts in edges:
             if not cuts or list(cuts) != sorted(set(cuts)):
-                raise ValueError(f"edges {cuts}: expected rising numbers, at least one")
+                raise ValueError(f"edges {cuts}: expected rising numbers")
         self.edges = edges
-        self.count = math.prod(len(cuts) + 1 for cuts in edges)
+        self.cutting = [(cuts, len(cuts) + 1) for cuts in edges]
+        self.count = math.prod(parts for _, parts in self.cutting)
 
     def __call__(self, observation: Sequence[float]) -> int:
         """The number of the box, from 0 to count - 1."""
         if len(observation) != len(self.edges):
-            raise ValueError(f"{observation}: expected {len(self.edges)} numbers to cut")
+            wanted = len(self.edges)
+            raise ValueError(f"{observation}: expected {wanted} numbers to cut")
         box = 0
-        for value, cuts in zip(observation, self.edges, strict=True):
-            box = box * (len(cuts) + 1) + bisect(cuts, value)
+        for value, (cuts, parts) in zip(observation, self.cutting, strict=True):
+            box = box * parts + bisect(cuts, value)
         return box

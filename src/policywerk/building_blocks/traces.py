@@ -10,7 +10,7 @@ Key = TypeVar("Key", bound=Hashable)
 class Traces(Generic[Key]):
     """A number for each key that was visited, fading by the factor `decay` a step.
 
-    A visit adds its mark to the trace that is there; with `replacing`, it takes its place.
+    A visit adds its mark to what is there; with `replacing`, it takes its place.
     Traces weaker than `faintest` are forgotten.
     """
 

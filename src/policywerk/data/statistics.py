@@ -64,7 +64,7 @@ def bootstrap(
     if not values:
         raise ValueError("values: expected at least one")
     if not 0.0 < confidence < 1.0:
-        raise ValueError(f"confidence={confidence}: expected between 0 and 1, such as 0.95")
+        raise ValueError(f"confidence={confidence}: expected between 0 and 1")
     if draws < 1:
         raise ValueError(f"draws={draws}: expected 1 or more")
     n = len(values)

@@ -17,7 +17,7 @@ Pole = tuple[float, float]  # angle and velocity, to the right of upright positi
 
 
 class Balance:
-    """Turn left or right (0, 1); if `continuous`, by a share of power from -1 to 1."""
+    """Turn left or right (0, 1); if `continuous`, by a share of power, -1 to 1."""
 
     def __init__(self, continuous: bool = False):
         self.continuous = continuous
@@ -40,7 +40,7 @@ class Balance:
         return TORQUE * min(1.0, max(-1.0, share))
 
     def reset(self, *, seed: int | None = None) -> tuple[Pole, dict[str, Any]]:
-        self.state, self.steps = START, 0  # nothing is drawn, so the seed decides nothing
+        self.state, self.steps = START, 0  # nothing is drawn from the seed
         return START, {}
 
     def step(self, action: Any) -> Step:

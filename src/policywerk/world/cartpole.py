@@ -14,7 +14,7 @@ FORCE = 10.0  # newtons
 TICK = 0.02  # seconds in a step
 TRACK = 2.4  # metres from the middle of the track to its end
 LEAN = 12 * 2 * math.pi / 360  # radians from upright: the pole has fallen
-RUB = {"cart": 0.0005, "pole": 0.000002}  # friction of 1983: on the track, in the hinge
+RUB = {"cart": 0.0005, "pole": 0.000002}  # friction in 1983
 
 State = tuple[float, float, float, float]  # place, speed, angle, spin
 
@@ -22,7 +22,7 @@ State = tuple[float, float, float, float]  # place, speed, angle, spin
 class CartPole:
     """Push left or right (0, 1). As it stands, this is Gymnasium's CartPole-v1.
 
-    `friction` adds that of 1983; a start is drawn from -spread to spread, four times;
+    `friction` adds that of 1983; each number of a start is from -spread to spread;
     time is up after `limit` steps, or never if it is None.
     """
 
@@ -30,7 +30,7 @@ class CartPole:
         self, friction: bool = False, spread: float = 0.05, limit: int | None = 500
     ):
         if not 0.0 <= spread < LEAN:
-            raise ValueError(f"spread={spread}: expected from 0 to less than {LEAN:.3f}")
+            raise ValueError(f"spread={spread}: expected 0 or more, below {LEAN:.3f}")
         if limit is not None and limit < 1:
             raise ValueError(f"limit={limit}: expected 1 step or more, or None")
         self.rub = RUB if friction else dict.fromkeys(RUB, 0.0)
@@ -46,9 +46,9 @@ class CartPole:
         place, speed, angle, spin = state
         sine, cosine, mass = math.sin(angle), math.cos(angle), CART + POLE
         rub = self.rub["cart"] * ((speed > 0.0) - (speed < 0.0))
-        push = (force + POLE * HALF * spin * spin * sine - rub) / mass
+        push = (force + POLE * HALF * (spin * spin) * sine - rub) / mass
         turn = GRAVITY * sine - cosine * push - self.rub["pole"] * spin / (POLE * HALF)
-        turn /= HALF * (4.0 / 3.0 - POLE * cosine * cosine / mass)
+        turn /= HALF * (4.0 / 3.0 - POLE * (cosine * cosine) / mass)
         pull = push - POLE * HALF * turn * cosine / mass
         return (
             place + TICK * speed,
