@@ -18,7 +18,7 @@ def tell(app: Sphinx, exception: Exception | None) -> None:
     from evidence.store import outdated
 
     if names := outdated():
-        print(f"stale evidence, run make evidence: {', '.join(names)}", file=sys.stderr)
+        print(f"stale or missing evidence, run make evidence: {', '.join(names)}", file=sys.stderr)
 
 
 def setup(app: Sphinx) -> dict[str, Any]:
