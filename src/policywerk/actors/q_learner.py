@@ -168,7 +168,7 @@ def double_q_learning(
     rng: random.Random,
     initial: float = 0.0,
 ) -> Iterator[Episode]:
-    """Two tables: by turns of a coin, one names what is best and the other prices it."""
+    """Two tables: a coin says which names what is best; the other prices it."""
     q, one, two = (ActionValues(choices(env, alpha, gamma), initial) for _ in range(3))
     for number in range(1, episodes + 1):
         rewards = []
