@@ -862,9 +862,10 @@ class Memory:
     def last(self) -> dict[str, str]:
         """The chapters that src/ was last tangled from, here."""
         try:
-            return json.loads(on_disk(self.root / ".tangle" / "last.json") or "{}")
+            kept = json.loads(on_disk(self.root / ".tangle" / "last.json") or "{}")
         except ValueError:
             return {}
+        return kept if isinstance(kept, dict) else {}
 
     @cached_property
     def books(self) -> list[Book]:

@@ -280,6 +280,18 @@ def test_a_fresh_clone_is_no_conflict_and_still_knows_an_edit(desk, tmp_path_fac
 
 # ------------------------------------------------------------ the other verbs
 
+@pytest.mark.parametrize("kept", ["", "{", "[]", '[{"book/one.md": "x"}]', "\x00"])
+def test_a_broken_memory_is_no_memory(desk, kept):
+    desk.write(one=listing("x = 1"))
+    desk.good()
+    (desk.root / ".tangle" / "last.json").write_text(kept)
+    desk.good()
+    desk.write(one=listing("x = 2"))
+    assert desk.body() == "x = 1\n"
+    desk.good()
+    assert desk.body() == "x = 2\n"
+
+
 def test_check_shows_the_drift_and_writes_nothing(desk):
     desk.write(one=listing("x = 1"), two=listing("y = 1", "file=p/b.py"))
     assert desk.run("check").status == 1
