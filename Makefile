@@ -3,7 +3,7 @@
 PORT ?= 8000
 BIN := .venv/bin
 
-.PHONY: help book test watch serve check site-test bench clean venv site-venv
+.PHONY: help book test watch serve check site-test bench evidence clean venv site-venv
 
 help: ## show this
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/make \1|\2/p' Makefile | awk -F'|' '{printf "%-16s %s\n", $$1, $$2}'
@@ -33,6 +33,9 @@ site-test: book site-venv ## build, and test the site in Chromium
 
 bench: venv ## measure what must be fast
 	@for program in benchmarks/*.py; do PYTHONPATH=src:. $(BIN)/python $$program || exit 1; done
+
+evidence: ## run the long experiments, those at missing seeds only (hours)
+	@PYTHONPATH=src:book $(PYTHON) -m evidence
 
 clean: ## remove all that was built, .venv excepted
 	@rm -rf _build .pytest_cache .hypothesis .mypy_cache .ruff_cache

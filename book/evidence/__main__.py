@@ -1,0 +1,84 @@
+"""Run the experiments whose results are stored: make evidence
+
+Seeds that are done are not run again, so it can be interrupted at any time. A few seeds of
+everything come first, then more. The fastest Python that is found does the work, on all cores.
+`python -m evidence --seeds 10 NAME...` runs some experiments only, and stops at fewer seeds.
+"""
+
+import argparse
+import importlib
+import os
+import platform
+import shutil
+import subprocess
+import sys
+import time
+from concurrent.futures import ProcessPoolExecutor
+from functools import partial
+from pathlib import Path
+
+from evidence.store import MODULES, others, path_of
+from policywerk.data.trials import trials
+
+PASSES = (4, 10)  # seeds of each experiment, before all of them
+WORK = """
+from policywerk.primitives.vectors import dot
+for _ in range(20_000):
+    dot([1.0] * 80, [0.5] * 80)
+"""
+
+
+def run(module: str, name: str, seed: int) -> dict:
+    """One trial, with the Python it ran on and the seconds of computation it took."""
+    function, settings = importlib.import_module(module).EXPERIMENTS[name]
+    started = time.process_time()
+    result = function(seed, **settings)
+    seconds = round(time.process_time() - started, 1)
+    return {**result, "python": platform.python_version(), "seconds": seconds}
+
+
+def everything(chosen: list[str], most: int) -> None:
+    """All experiments, or those chosen, pass by pass, to so many seeds."""
+    tables = {name: importlib.import_module(name).EXPERIMENTS for name in MODULES}
+    known = {name: module for module, table in tables.items() for name in table}
+    if unknown := set(chosen) - set(known):
+        raise SystemExit(f"no such experiment: {', '.join(unknown)}; there are {', '.join(known)}")
+    with ProcessPoolExecutor() as executor:
+        for seeds in [*(few for few in PASSES if few < most), most]:
+            for name in chosen or known:
+                path = path_of(name, known[name])
+                experiment = partial(run, known[name], name)
+                trials(experiment, range(seeds), executor, store=path, progress=partial(tell, name))
+        for name in chosen or known:
+            for older in others(path_of(name, known[name])):
+                older.unlink()
+
+
+def tell(name: str, done: int, total: int) -> None:
+    print(f"{time.strftime('%H:%M:%S')} {name}: {done} of {total} seeds", flush=True)
+
+
+def fastest() -> str:
+    """The Python, of those from 3.11 on that are found, which does a dot product soonest."""
+    names = [f"python3.{minor}" for minor in range(11, 20)]
+    found = {sys.executable, *filter(None, map(shutil.which, names))}
+    versions = Path.home() / ".pyenv" / "versions"
+    found |= {str(path) for name in names for path in versions.glob(f"*/bin/{name}")}
+    times = {}
+    for python in found:
+        started = time.perf_counter()
+        if subprocess.run([python, "-c", WORK], capture_output=True).returncode == 0:
+            times[python] = time.perf_counter() - started
+    return min(times, key=times.__getitem__)
+
+
+if __name__ == "__main__":
+    if "EVIDENCE_PYTHON" not in os.environ:
+        os.environ["EVIDENCE_PYTHON"] = python = fastest()
+        os.execv(python, [python, "-m", "evidence", *sys.argv[1:]])
+    print(f"with Python {platform.python_version()}", flush=True)
+    parser = argparse.ArgumentParser(prog="python -m evidence", description=__doc__)
+    parser.add_argument("names", nargs="*", metavar="NAME", help="an experiment; all, if none")
+    parser.add_argument("--seeds", type=int, default=20, metavar="N", help="20 if not said")
+    options = parser.parse_args()
+    everything(options.names, options.seeds)
