@@ -55,11 +55,12 @@ class Pages(SimpleHTTPRequestHandler):
         seen = self.builds.number
         while True:
             with self.builds.bell:
-                self.builds.bell.wait_for(lambda: self.builds.number != seen, timeout=5)
+                if self.builds.number == seen:
+                    self.builds.bell.wait(timeout=5)
                 news, seen = self.builds.number != seen, self.builds.number
             try:
                 self.wfile.write(b"data: built\n\n" if news else b": here\n\n")
-            except OSError:
+            except OSError:  # the page is closed
                 return
 
     def send_head(self):
@@ -101,7 +102,7 @@ def build(command: list[str], builds: Builds) -> None:
                 print(f"built in {time.perf_counter() - start:.1f} s", flush=True)
                 builds.done()
         seen = now
-        time.sleep(0.1)
+        time.sleep(0.3)  # longer than a save takes to reach the other side
 
 
 def main(port: str, *command: str) -> int:
@@ -109,7 +110,8 @@ def main(port: str, *command: str) -> int:
     server = ThreadingHTTPServer(("127.0.0.1", int(port)), partial(Pages, builds))
     for work in (server.serve_forever, partial(build, list(command), builds)):
         threading.Thread(target=work, daemon=True).start()
-    print(f"The book is at http://127.0.0.1:{server.server_port}/, until you press Ctrl-C", flush=True)
+    address = f"http://127.0.0.1:{server.server_port}/"
+    print(f"The book is at {address}, until you press Ctrl-C", flush=True)
     return tangle.watch(ROOT)
 
 

@@ -29,7 +29,6 @@ import shutil
 import subprocess
 import sys
 import tarfile
-import tempfile
 import time
 import warnings
 from collections.abc import Iterator
@@ -101,7 +100,7 @@ class Book:
     def chapters(self) -> list[str]:
         return list(self.texts)
 
-    @property
+    @cached_property
     def own(self) -> set[str]:
         """The packages that the book makes."""
         return {file.partition("/")[0].removesuffix(".py") for file in self.parts}
@@ -222,25 +221,15 @@ def read_chapter(chapter: str, text: str) -> tuple[list[Listing], list[Problem]]
 
 # ------------------------------------------------------------ from listings to files
 
-class Import(NamedTuple):
-    """One imported name; `comment` is the statement as written, if it carries a comment."""
-    module: str
-    name: str  # "" for `import module`
-    alias: str
-    comment: str
-    row: int = 0
-    chapter: str = ""
-
-
 class Head(NamedTuple):
     """How a listing begins: its docstring, its imports, and where each of them ends."""
     doc: int
-    stop: int
-    rest: int
-    imports: list[Import]
+    stop: int  # behind the last import
+    rest: int  # the first line that is neither import nor blank
+    imports: list[Line]  # one for each name
 
 
-def read_head(lines: list[str], docstring: bool, first: int = 1, chapter: str = "") -> Head:
+def read_head(lines: list[str], docstring: bool, chapter: str = "", first: int = 1) -> Head:
     """The docstring, where there may be one, and the imports that come before anything else."""
     doc, imports = docstring_end(lines) if docstring else 0, []
     i = stop = doc
@@ -251,7 +240,7 @@ def read_head(lines: list[str], docstring: bool, first: int = 1, chapter: str = 
         names = read_import("\n".join(lines[i:end])) if lines[i].strip() else []
         if names is None:
             break
-        imports += [Import(*name, first + i, chapter) for name in names]
+        imports += [Line(name, chapter, first + i) for name in names]
         i, stop = end, end if names else stop
     return Head(doc, stop, i, imports)
 
@@ -265,38 +254,35 @@ def docstring_end(lines: list[str]) -> int:
     return next((i + 1 for i, line in enumerate(rest) if quotes[1] in line), 0)
 
 
-def read_import(text: str) -> list[tuple[str, str, str, str]] | None:
-    """Module, name, alias and comment of each name a statement imports; None if it is another."""
+def read_import(text: str) -> list[str] | None:
+    """An import as statements of one name each, or whole with its comment; None if it is none."""
     if not text.startswith(("import ", "from ")):
         return None
     try:
         [node] = ast.parse(text).body
     except (SyntaxError, ValueError, RecursionError, MemoryError):
         return None
-    comment = text if "#" in text else ""
-    match node:
-        case ast.Import():
-            return [(item.name, "", item.asname or "", comment) for item in node.names]
-        case ast.ImportFrom():
-            module = "." * node.level + (node.module or "")
-            return [(module, item.name, item.asname or "", comment) for item in node.names]
-    return None
+    if "#" in text:
+        return [text]
+    before = ast.unparse(node).partition("import ")[0]
+    return [f"{before}import {ast.unparse(name)}" for name in node.names]
 
 
-def import_lines(imports: list[Import], own: set[str]) -> list[Line]:
+def import_lines(imports: list[Line], own: set[str]) -> list[Line]:
     """Imports as a careful person writes them: grouped, sorted, once each."""
-    groups: dict[tuple, list[Import]] = {}
-    for item in imports:
-        top, alias = item.module.partition(".")[0], f" as {item.alias}" if item.alias else ""
+    groups: dict[tuple, list[Line]] = {}
+    for line in imports:
+        kind, module, *name = line.text.split()
+        top = module.partition(".")[0]
         standard = 1 if top in sys.stdlib_module_names else 2
         section = 0 if top == "__future__" else 4 if not top else 3 if top in own else standard
-        alone = f"from {item.module} import {item.name}" if item.name else f"import {item.module}"
-        whole = item.comment or (alone + alias if alias or not item.name else "")
-        groups.setdefault((section, bool(item.name), item.module, whole), []).append(item)
+        simple = kind == "from" and len(name) == 2 and "#" not in line.text
+        whole = "" if simple else line.text
+        groups.setdefault((section, kind == "from", module, whole), []).append(line)
     lines: list[Line] = []
     last = None
     for (section, _, module, whole), items in sorted(groups.items()):
-        ordered = sorted({item.name for item in items}, key=lambda name: (  # CONSTANTS, Classes
+        ordered = sorted({line.text.split()[-1] for line in items}, key=lambda name: (
             0 if name.isupper() and len(name) > 1 else 1 if name[:1].isupper() else 2, name))
         text = whole or f"from {module} import {', '.join(ordered)}"
         if len(text) > 100 and not whole:
@@ -314,12 +300,12 @@ CONTINUES = re.compile(r" *(?:[)\]}]|(?:else|elif|except|finally)\b)")
 
 
 def unfold(parts: list[Listing], fragments: dict[str, list[Listing]],
-           imports: list[Import]) -> Iterator[Line | int]:
+           imports: list[Line]) -> Iterator[Line | int]:
     """The lines of these parts, every reference replaced, and the borders between them."""
     def items(parts: list[Listing], indent: int) -> Iterator[Line | int]:
         for i, part in enumerate(parts):
             yield BESIDE if i else AROUND
-            head = read_head(part.lines, bool(part.file), part.first, part.chapter)
+            head = read_head(part.lines, bool(part.file), part.chapter, part.first)
             imports.extend(head.imports)
             for at in [*range(head.doc), *range(head.rest, len(part.lines))]:
                 yield Line(part.lines[at], part.chapter, part.first + at, indent)
@@ -383,7 +369,7 @@ def blank_lines(before: list[Line], text: str, defines: bool, border: int) -> in
 
 def write_out(book: Book, file: str) -> list[Line]:
     """A whole file: where it comes from, its docstring, its imports, its code."""
-    imports: list[Import] = []
+    imports: list[Line] = []
     body = spaced(list(unfold(book.parts[file], book.fragments, imports)))
     end = docstring_end([line.text for line in body])
     sources = dict.fromkeys(part.chapter for part in book.parts[file])
@@ -466,10 +452,9 @@ def assemble(texts: dict[str, str], only: str | None = None) -> Book:
                   f"write <<{name}>> where it belongs, or remove it")
     user = {name: part.name if row > part.line else None
             for name, [(part, row), *_] in uses.items() if name in fragments}
-    for ring in rings(user):
-        part, row = uses[ring[0]][0]
-        chain = " -> ".join([*ring, ring[0]])
-        wrong(part, row, f"<<{ring[0]}>> uses itself: {chain}; take one link out")
+    for chain in cycles(user):
+        part, row = uses[chain[0]][0]
+        wrong(part, row, f"<<{chain[0]}>> uses itself: {' -> '.join(chain)}; take one link out")
     name_clashes(book.parts, wrong)
 
     for path, parts in book.parts.items():
@@ -484,18 +469,16 @@ def assemble(texts: dict[str, str], only: str | None = None) -> Book:
     return book
 
 
-def rings(user: dict[str, str | None]) -> Iterator[list[str]]:
-    """Each ring of fragments that use one another, once, in the order of use."""
-    done: set[str] = set()
+def cycles(user: dict[str, str | None]) -> Iterator[list[str]]:
+    """Each chain of fragments that comes back to its beginning, once, in the order of use."""
+    done: set[str | None] = {None}
     for start in user:
-        walk: list[str] = []
-        name: str | None = start
-        while name in user and name not in done:
-            done.add(name)
-            walk.append(name)
-            name = user[name]
-        if name in walk:
-            yield walk[walk.index(name):][::-1]
+        walk: list[str | None] = [start]
+        while walk[-1] not in done:
+            done.add(walk[-1])
+            walk.append(user.get(walk[-1]))
+        if walk[-1] in walk[:-1]:
+            yield walk[walk.index(walk[-1]):][::-1]
 
 
 def name_clashes(files: dict[str, list[Listing]], wrong) -> None:
@@ -527,7 +510,8 @@ def apply(texts: dict[str, str], edits: list[Edit]) -> dict[str, str]:
     new = dict(texts)
     for chapter in {edit.chapter for edit in edits}:
         rows = ROW.findall(texts[chapter])
-        for _, start, stop, lines in sorted(e for e in edits if e.chapter == chapter)[::-1]:
+        mine = sorted((e for e in edits if e.chapter == chapter), key=lambda e: (e.start, e.stop))
+        for _, start, stop, lines in reversed(mine):
             end = "\r\n" if rows[start - 2].endswith("\r\n") else rows[start - 2][-1]
             rows[start - 1:stop - 1] = [line + end for line in lines]
         new[chapter] = "".join(rows)
@@ -543,7 +527,7 @@ def same(old: list[str], new: list[str]) -> int:
 def changes(old: list[str], new: list[str]) -> list[list[int]]:
     """Where two texts differ: each [i, j, k, m] says that old[i:j] has become new[k:m]."""
     head = same(old, new)
-    tail = same(old[:head - 1 if head else None:-1], new[:head - 1 if head else None:-1])
+    tail = same(old[head:][::-1], new[head:][::-1])
     a, b = old[head:len(old) - tail], new[head:len(new) - tail]
     matcher = difflib.SequenceMatcher(None, a, b, autojunk=len(a) + len(b) > 5000)
     return [[head + i, head + j, head + k, head + m]
@@ -606,30 +590,21 @@ class Seams:
                ) -> Iterator[list[Edit]]:
         """Ways to make old[i:j] of the file new[k:m], the best first."""
         was, text = old[i:j], new[k:m]
-        if len(was) == len(text):  # line by line
-            pairs = [(x, outdented([line], x.indent)) for x, line in zip(was, text, strict=True)]
-            if all(lines if x.row else lines == [""] for x, lines in pairs):
-                yield [Edit(x.chapter, x.row, x.row + 1, lines) for x, lines in pairs if x.row]
-        if not text:  # where lines repeat, take away those of one listing
-            most = slide([line.text for line in old[:i]], [line.text for line in was])
-            was = min((old[i - n:j - n] for n in range(most + 1)), key=lambda x: len(self.at(x)))
+        if edits := line_by_line(was, text):
+            yield edits
+        up, down = slack([line.text for line in old], i, j, text)
+        if not text:  # of lines that repeat, take away those of one listing
+            was = min((old[i + n:j + n] for n in (0, -up, down)), key=lambda x: len(self.at(x)))
         owned = [line for line in was if line.row]
         gone = [Edit(x.chapter, x.row, x.row + 1, []) for x in owned]
         if not "".join(text).strip():
             yield gone
         if not text or len(self.at(owned)) > 1:
             return
-        if owned:
-            spots = [(*spot, text) for spot in self.climb(owned[-1], 1)]
-            spots += [(*spot, text) for spot in self.climb(owned[0], 0)]
-        else:  # new lines may as well begin higher or lower, where lines repeat
-            above = slide([line.text for line in old[:i]], text)
-            below = slide([line.text for line in old[:i - 1:-1]], text[::-1])
-            up = next((n for n in range(above + 1) if self.ends(old, i - n)), 0)
-            down = next((n for n in range(below + 1) if self.ends(old[::-1], len(old) - i - n)), 0)
-            spots = [(*spot, new[k - up:m - up]) for spot in self.climb(old[i - up - 1], 1)]
-            spots += [(*spot, new[k + down:m + down]) for spot in self.climb(
-                old[i + down] if i + down < len(old) else Line(""), 0)]
+        above = owned[-1] if owned else old[max(i - up, 1) - 1]
+        below = owned[0] if owned else [*old, Line("")][j + down]
+        spots = [(*spot, new[k - up:m - up]) for spot in self.climb(above, 1)]
+        spots += [(*spot, new[k + down:m + down]) for spot in self.climb(below, 0)]
         first, last = self.parts[0], self.base.parts[self.file][-1]
         spots += [(first.chapter, first.first, 0, text),
                   (last.chapter, last.first + len(last.lines), 0, text)]
@@ -642,10 +617,6 @@ class Seams:
         """The listings that these lines come from."""
         return {id(self.home[x.chapter, x.row]) for x in lines if x.row}
 
-    def ends(self, lines: list[Line], i: int) -> bool:
-        """Whether a listing ends before line i."""
-        return bool(self.at(lines[:i][-1:])) and self.at(lines[:i][-1:]) != self.at(lines[i:i + 1])
-
     def climb(self, line: Line, after: int) -> Iterator[tuple[str, int, int]]:
         """The place at a line, then those at the references that lead to it, with indents."""
         _, chapter, row, indent = line
@@ -656,26 +627,22 @@ class Seams:
             indent -= columns
 
     def why(self, old: list[Line], i: int, j: int) -> str:
-        owned = [line for line in old[i:j] if line.row]
-        near = owned or [line for line in [*old[:i][-1:], *old[j:][:1]] if line.row]
-        places = " and ".join(f"{x.chapter}:{x.row}" for x in near[::len(near) - 1 or 1])
-        if len(self.at(owned)) > 1:
-            return f"this change lies across listings, {places}; make it there"
-        return (f"no place near {places} gives this back: the first line, the imports' order and "
-                "the blank lines between listings are the tangler's; make the change there")
+        near = [x for x in old[i:j] if x.row] or [x for x in old[max(i - 1, 0):j + 2] if x.row]
+        places = dict.fromkeys(f"{x.chapter}:{x.row}" for x in [*near[:1], *near[-1:]])
+        return (f"no one place near {' and '.join(places)} gives this back (the first line and the "
+                "blank lines between listings are the tangler's); make the change there")
 
     def move_imports(self, was: list[str], now: list[str]) -> list[Edit]:
         """The edits that add and take away the imports of the file, at the heads of listings."""
-        before, after = (dict.fromkeys(x[:4] for x in read_head(lines[1:], True).imports)
+        before, after = ([x.text for x in read_head(lines[1:], True).imports]
                          for lines in (was, now))
-        heads = [read_head(x.lines, bool(x.file), x.first, x.chapter) for x in self.parts]
-        wanted = [[x for x in head.imports if x[:4] in after] for head in heads]
-        for item in after:
-            if item not in before:
-                known = [any(x.module == item[0] for x in head.imports) for head in heads]
-                some = [bool(head.imports) for head in heads]
-                home = known.index(True) if any(known) else some.index(True) if any(some) else 0
-                wanted[home].append(Import(*item))
+        heads = [read_head(x.lines, bool(x.file), x.chapter, x.first) for x in self.parts]
+        wanted = [[x for x in head.imports if x.text in after] for head in heads]
+        for text in dict.fromkeys(text for text in after if text not in before):
+            modules = [{x.text.split()[1] for x in head.imports} for head in heads]
+            known = [i for i, names in enumerate(modules) if text.split()[1] in names]
+            some = [i for i, names in enumerate(modules) if names]
+            wanted[[*known, *some, 0][0]].append(Line(text))
         edits = []
         for part, head, imports in zip(self.parts, heads, wanted, strict=True):
             if imports != head.imports:
@@ -700,11 +667,25 @@ def outdented(lines: list[str], indent: int) -> list[str] | None:
     return None
 
 
-def slide(above: list[str], lines: list[str]) -> int:
-    """How far up these lines may begin, if those above are the same as the lines at their end."""
-    turn = len(lines)
-    pairs = enumerate(reversed(above))
-    return next((n for n, text in pairs if text != lines[-1 - n % turn]), len(above))
+def line_by_line(was: list[Line], text: list[str]) -> list[Edit] | None:
+    """The edits if each of these lines became one other; None if that is not so."""
+    new = [outdented([now], line.indent) for line, now in zip(was, text, strict=False)]
+    if len(was) != len(text) or not all(
+            lines if line.row else lines == [""] for line, lines in zip(was, new, strict=True)):
+        return None
+    return [Edit(line.chapter, line.row, line.row + 1, lines)
+            for line, lines in zip(was, new, strict=True) if line.row]
+
+
+def slack(old: list[str], i: int, j: int, text: list[str]) -> tuple[int, int]:
+    """How much higher, and lower, lines that are only new or only gone may as well lie."""
+    def reach(lines: list[str], moved: list[str]) -> int:
+        return next((n for n, x in enumerate(lines) if x != moved[n % len(moved)]), len(lines))
+
+    moved = old[i:j] or text
+    if not moved or (text and i < j):
+        return 0, 0
+    return reach(old[:i][::-1], moved[::-1]), reach(old[j:], moved)
 
 
 def stripped(lines: list[str]) -> list[str]:
@@ -806,17 +787,17 @@ def write(path: Path, text: str) -> None:
     """Write a file whole or not at all."""
     path = path.resolve()
     path.parent.mkdir(parents=True, exist_ok=True)
-    mode = path.stat().st_mode & 0o777 if path.exists() else 0o644
-    handle, temporary = tempfile.mkstemp(prefix=f".{path.name}.", suffix=".tmp", dir=path.parent)
+    temporary = path.with_name(f".{path.name}.tmp")
     try:
-        with os.fdopen(handle, "wb") as file:
+        with open(temporary, "wb") as file:
             file.write(text.encode("utf-8", "surrogateescape"))
             file.flush()
             os.fsync(file.fileno())
-        os.chmod(temporary, mode)
+        if path.exists():
+            shutil.copymode(path, temporary)
         os.replace(temporary, path)
-    except BaseException:
-        Path(temporary).unlink(missing_ok=True)
+    except OSError:
+        temporary.unlink(missing_ok=True)
         raise
 
 
@@ -879,7 +860,12 @@ class Memory:
 
     @cached_property
     def last(self) -> dict[str, str]:
-        return json.loads(on_disk(self.root / ".tangle" / "last.json") or "{}")
+        """The chapters that src/ was last tangled from, here."""
+        try:
+            kept = json.loads(on_disk(self.root / ".tangle" / "last.json") or "{}")
+        except ValueError:
+            return {}
+        return kept if isinstance(kept, dict) else {}
 
     @cached_property
     def books(self) -> list[Book]:
@@ -895,7 +881,8 @@ class Memory:
         with tarfile.open(fileobj=io.BytesIO(data)) as tar:
             found = {item.name: tar.extractfile(item).read().decode("utf-8", "replace")
                      for item in tar if item.isfile()}
-        return {name: found[name] for name in reading_order(found["_toc.yml"]) if name in found}
+        order = reading_order(found.get("_toc.yml", ""))
+        return {name: found[name] for name in order if name in found}
 
     def makes(self, file: str) -> list[Book]:
         """The books in which some listing makes this file."""
@@ -1066,12 +1053,11 @@ def origin(root: Path, book: Book, file: str, number: int) -> Line | None:
     """The line of a tangled file that this line below src/ is, edits made by hand allowed for."""
     lines, now = book.files.get(file, []), split(plain(on_disk(root / "src" / file) or ""))[:-1]
     at = number - 1
-    for i, j, k, m in changes([line.text for line in lines], now)[::-1]:
-        if k <= number - 1 < m:
+    for _, j, k, m in changes([line.text for line in lines], now):
+        if k < number <= m:
             return None
-        if m <= number - 1:
-            at += j - m
-            break
+        if m < number:
+            at = number - 1 + j - m
     return lines[at] if 0 <= at < len(lines) and lines[at].row else None
 
 
@@ -1092,6 +1078,7 @@ def where(root: Path, place: str) -> int:
     if path in book.texts:
         found = [(f"src/{file}", i, x.indent) for file, lines in book.files.items()
                  for i, x in enumerate(lines, 1) if (x.chapter, x.row) == (path, number)]
+        found = found or imported(book, path, number)
     elif path.removeprefix("src/") in book.files:
         line = origin(root, book, path.removeprefix("src/"), number)
         found = [(line.chapter, line.row, -line.indent)] if line else []
@@ -1100,6 +1087,19 @@ def where(root: Path, place: str) -> int:
     for target, row, shift in found:
         print(f"{target}:{row}" + (f":{max(1, column + shift)}" if column else ""))
     return 0 if found else complain(f"{path}:{number} has no line on the other side")
+
+
+def imported(book: Book, chapter: str, row: int) -> list[tuple[str, int, int]]:
+    """The lines of src/ that give the imports at this row, which other listings have too."""
+    found = []
+    for file, lines in book.files.items():
+        heads = [read_head(part.lines, bool(part.file), part.chapter, part.first)
+                 for part in book.inside(file)]
+        names = {x.text for head in heads for x in head.imports
+                 if (x.chapter, x.row) == (chapter, row)}
+        found += [(f"src/{file}", i, 0) for i, x in enumerate(lines, 1)
+                  if names & set(read_import(x.text) or ())]
+    return found
 
 
 def contents(root: Path) -> int:

@@ -272,7 +272,7 @@ def test_gradient_and_explain_refuse_a_float_by_name():
 
 def test_a_function_without_a_rule_is_refused_by_name():
     assert apply(math.cos, 0.0) == 1.0
-    with pytest.raises(ValueError, match="cos has no rule; add its slope to SLOPES"):
+    with pytest.raises(ValueError, match="cos has no slope; add it to SLOPES"):
         apply(math.cos, Num(0.0))
 
 

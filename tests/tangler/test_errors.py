@@ -50,7 +50,7 @@ MISTAKES = {
     "cycle of three": (
         {"one": listing("<<b>>", "name=a") + listing("<<c>>", "name=b")
          + listing("<<a>>", "name=c")},
-        ["book/one.md:5: <<c>> uses itself: c -> a -> b -> c; take one link out"]),
+        ["book/one.md:2: <<b>> uses itself: b -> c -> a -> b; take one link out"]),
     "cycle of one": (
         {"one": listing("<<a>>", "name=a")},
         ["book/one.md:2: <<a>> uses itself: a -> a; take one link out"]),

@@ -38,7 +38,7 @@ def killed(desk: Desk, verb: str, after: float) -> bool:
 
 
 class Stop(BaseException):
-    """Stands for kill -9: nothing of the program's own gets to clean up after it."""
+    """Stands for kill -9: nothing of the program gets to clean up after it."""
 
 
 def stopping(monkeypatch, calls: list[str], at: int) -> None:
@@ -87,6 +87,7 @@ def test_stopped_before_any_write_the_next_run_finishes(tmp_path, verb):
         middle = desk.tree()
         desk.good(verb)
         after = desk.tree()
+        assert not [name for name in after if name.endswith(".tmp")]
         for name, data in middle.items():
             if not name.endswith(".tmp"):
                 assert data in (before.get(name), after.get(name))
@@ -117,6 +118,7 @@ def test_kill_9_at_any_moment(tmp_path, verb, kills):
         middle = {name: data for name, data in desk.tree().items() if not name.endswith(".tmp")}
         desk.good(verb)
         after = desk.tree()
+        assert not [name for name in after if name.endswith(".tmp")]
         assert all(data in (before[name], after[name]) for name, data in middle.items())
         desk.good("check")
         assert after["src/p/11.py"].endswith(f"'t{turn}'\n".encode())

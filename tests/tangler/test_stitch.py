@@ -30,7 +30,8 @@ EDITS = {
     "a function at the end of the file": (
         "    return pi\n", "    return pi\n\n\ndef h():\n    return 1\n", None),
     "after a fragment, as deep as it": (
-        "            total += y\n", "            total += y\n        else:\n            total -= 1\n",
+        "            total += y\n",
+        "            total += y\n        else:\n            total -= 1\n",
         ("if y:\n    <<deep>>\n", "if y:\n    <<deep>>\nelse:\n    total -= 1\n")),
     "between a reference and what follows": (
         "    return total\n", "        print(y)\n    return total\n",
@@ -143,19 +144,24 @@ def test_the_first_import_of_a_file(desk):
 
 REFUSED = {
     "blank lines between listings": (
-        "\n\ndef g", "\ndef g", "src/p/a.py:15: no place near book/one.md:35"),
-    "the first line": ("# Tangled from", "# Made from", "src/p/a.py:1: no place near book/one.md:6"),
+        "\n\ndef g", "\ndef g", "src/p/a.py:15: no one place near book/one.md:35"),
+    "the first line": (
+        "# Tangled from", "# Made from", "src/p/a.py:1: no one place near book/one.md:6"),
     "imports out of order": ("import os\n", "import sys\nimport os\n",
                              "src/p/a.py:4: tangling would write"),
     "across listings": (
         "            total += y\n    return total\n", "            return 1\n",
-        "src/p/a.py:12: this change lies across listings, book/one.md:26 and book/one.md:15;"),
-    "a line that ends the fence": ("total = 0", "total = 0\n```", "src/p/a.py:10: not valid Python"),
+        "src/p/a.py:12: no one place near book/one.md:26 and book/one.md:15 gives"),
+    "a line that ends the fence": (
+        "total = 0", "total = 0\n```", "src/p/a.py:10: not valid Python"),
     "a string that ends the fence": (
-        "    total = 0\n", '    total = """\n```\n"""\n', "src/p/a.py:9: no place near book/one.md:12"),
+        "    total = 0\n", '    total = """\n```\n"""\n',
+        "src/p/a.py:9: no one place near book/one.md:12"),
     "a line that looks like a reference": (
-        "    total = 0\n", '    total = """\n    <<x>>\n    """\n', "src/p/a.py:10: a chapter would take this line for a reference;"),
-    "not Python": ("total = 0", "total = =", "src/p/a.py:9: not valid Python: invalid syntax; mend"),
+        "    total = 0\n", '    total = """\n    <<x>>\n    """\n',
+        "src/p/a.py:10: a chapter would take this line for a reference;"),
+    "not Python": (
+        "total = 0", "total = =", "src/p/a.py:9: not valid Python: invalid syntax; mend"),
 }
 
 

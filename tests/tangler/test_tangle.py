@@ -280,6 +280,18 @@ def test_a_fresh_clone_is_no_conflict_and_still_knows_an_edit(desk, tmp_path_fac
 
 # ------------------------------------------------------------ the other verbs
 
+@pytest.mark.parametrize("kept", ["", "{", "[]", '[{"book/one.md": "x"}]', "\x00"])
+def test_a_broken_memory_is_no_memory(desk, kept):
+    desk.write(one=listing("x = 1"))
+    desk.good()
+    (desk.root / ".tangle" / "last.json").write_text(kept)
+    desk.good()
+    desk.write(one=listing("x = 2"))
+    assert desk.body() == "x = 1\n"
+    desk.good()
+    assert desk.body() == "x = 2\n"
+
+
 def test_check_shows_the_drift_and_writes_nothing(desk):
     desk.write(one=listing("x = 1"), two=listing("y = 1", "file=p/b.py"))
     assert desk.run("check").status == 1
@@ -299,7 +311,7 @@ def test_check_shows_the_drift_and_writes_nothing(desk):
 
 
 WHERE = "Text.\n\n" + listing("import os\n\nfor x in os.environ:\n    <<step>>") + listing(
-    "print(x)", "name=step")
+    "print(x)", "name=step") + "\n" + listing("import os\n\nprint(os)")
 
 
 @pytest.mark.parametrize(("place", "answer"), [
@@ -310,6 +322,7 @@ WHERE = "Text.\n\n" + listing("import os\n\nfor x in os.environ:\n    <<step>>")
     ("src/p/a.py:6:2", "book/one.md:10:1"),
     ("src/p/a.py:3", "book/one.md:4"),
     ("book/one.md:4", "src/p/a.py:3"),
+    ("book/one.md:14", "src/p/a.py:3"),
     ("book/one.md:10", "src/p/a.py:6"),
     ("book/one.md:10:7", "src/p/a.py:6:11")])
 def test_where_goes_both_ways(desk, place, answer):
@@ -342,7 +355,8 @@ def test_where_takes_a_path_as_the_caller_sees_it(desk, monkeypatch):
 def test_list_names_every_file_and_its_listings(desk):
     desk.write(one=WHERE, two=listing("y = 1", "file=p/b.py") + listing("z = 1"))
     assert desk.good("list").out == (
-        "src/p/a.py (8 lines)\n    book/one.md:3\n    book/one.md:9  step\n    book/two.md:4\n"
+        "src/p/a.py (10 lines)\n    book/one.md:3\n    book/one.md:9  step\n    book/one.md:13\n"
+        "    book/two.md:4\n"
         "src/p/b.py (3 lines)\n    book/two.md:1\n")
 
 

@@ -99,8 +99,8 @@ def test_a_file_being_written_is_not_taken_for_finished(desk, watch):
 
 
 def test_a_failing_test_names_the_chapter_line(tmp_path):
-    desk = Desk(tmp_path, one="Text.\n\n" + listing("def f(x):\n    <<divide>>", "file=policywerk/a.py")
-                + "\n" + listing("return 1 / x", "name=divide"))
+    text = "Text.\n\n" + listing("def f(x):\n    <<divide>>", "file=policywerk/a.py")
+    desk = Desk(tmp_path, one=text + "\n" + listing("return 1 / x", "name=divide"))
     here = Path(tangle.__file__).parent
     (tmp_path / "tangle.py").write_bytes(Path(tangle.__file__).read_bytes())
     (tmp_path / "tests").mkdir()
