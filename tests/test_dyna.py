@@ -235,6 +235,15 @@ def test_all_learners_solve_the_lake_that_gymnasium_made():
         assert rollout(FrozenLake(), greedy(last.q), limit=16).rewards[-1] == 1.0, learner.__name__
 
 
+@pytest.mark.slow
+def test_a_first_walk_is_as_long_as_the_equations_say():
+    """868.7 steps: the linear equations for the maze, if all actions are equally likely."""
+    firsts = (dyna_q(Maze(), episodes=1, planning=0, rng=random.Random(s)) for s in range(600))
+    walks = [next(run).length for run in firsts]
+    error = statistics.stdev(walks) / len(walks) ** 0.5
+    assert abs(statistics.mean(walks) - 868.7254) < 3 * error
+
+
 def test_a_clock_is_no_end():
     """The value of a state in which time ran out is that of going on."""
     rng, q, memory = random.Random(0), ActionValues(4), Memory(random.Random(0))

@@ -52,9 +52,10 @@ class Maze:
     def step(self, action: int) -> Step:
         if self.state is None:
             raise RuntimeError("step() before reset(); begin the episode with reset()")
-        if self.state in self.map.terminals:  # the end absorbs: nothing more happens
+        field = self.map
+        if self.state in field.terminals:  # the end absorbs: nothing more happens
             return Step(self.state, 0.0, True, False, {})
-        self.state = self.map.neighbour(self.state, action)
+        self.state = field.neighbour(self.state, action)
         self.steps += 1
-        found = self.state in self.map.terminals
+        found = self.state in field.terminals
         return Step(self.state, 1.0 if found else 0.0, found, False, {})
