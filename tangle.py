@@ -10,7 +10,7 @@
     python tangle.py list               every file, with the listings it is made of
 
 Exit status: 0 done or in sync, 1 drift or a conflict, 2 a mistake in the book or the arguments.
-`row` is a line number in a chapter, counted from 1; `parts` are listings that are joined.
+A `row` is a line number in a chapter, counted from 1; `parts` are listings that are joined.
 """
 
 from __future__ import annotations
@@ -20,7 +20,6 @@ import ast
 import contextlib
 import difflib
 import io
-import itertools
 import json
 import os
 import re
@@ -32,14 +31,13 @@ import warnings
 import zipfile
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
-from functools import lru_cache
+from functools import lru_cache, partial
+from itertools import dropwhile, pairwise
 from pathlib import Path, PurePosixPath
 from typing import NamedTuple
 
-try:
-    from markdown_it import MarkdownIt
-except ImportError:
-    sys.exit("tangle.py needs markdown-it-py: `make book` or pip installs it")
+from markdown_it import MarkdownIt
+
 try:
     import fcntl
 except ImportError:  # Windows has no such lock; keep two runs apart yourself there
@@ -57,9 +55,9 @@ class Problem(NamedTuple):
 
 
 class Refused(Exception):
-    """A run that stops: what to say, and the exit status."""
-    def __init__(self, message: str | list[Problem], status: int = 2):
-        super().__init__(message if isinstance(message, str) else "\n".join(map(str, message)))
+    """A run that stops: what it says, and its exit status."""
+    def __init__(self, *messages: object, status: int = 2):
+        super().__init__("\n".join(map(str, messages)))
         self.status = status
 
 
@@ -69,26 +67,31 @@ class Line(NamedTuple):
     chapter: str = ""
     row: int = 0
     indent: int = 0  # columns that references have added
+    part: Listing | None = None
 
 
-@dataclass(frozen=True)
+class Seam(Line):
+    """Before this row a listing begins (its text is <), ends (>), or goes on after a fragment (|)."""
+
+
+class Head(NamedTuple):
+    """How a listing begins: its docstring, its imports, and where each of them ends."""
+    doc: int
+    stop: int  # behind the last import
+    rest: int  # the first line that is neither import nor blank
+    imports: list[Line]  # one for each name
+
+
+@dataclass(frozen=True, eq=False)
 class Listing:
-    """A fence that is code of the package; `line` is the row of the fence."""
+    """A fence that is code of the package, its row and that of its first line of code."""
     chapter: str
     line: int
+    first: int
     file: str | None
     name: str | None
     lines: list[str] = field(repr=False)
-
-    @property
-    def first(self) -> int:
-        """The row of the first line of code."""
-        return self.line + 1
-
-    @property
-    def end(self) -> int:
-        """The row of the fence that closes it."""
-        return self.first + len(self.lines)
+    head: Head = field(repr=False)
 
 
 @dataclass
@@ -96,26 +99,18 @@ class Book:
     """The chapters in reading order, and everything that follows from their texts."""
     texts: dict[str, str]
     listings: list[Listing] = field(default_factory=list)
-    fragments: dict[str, list[Listing]] = field(default_factory=dict)
-    uses: dict[tuple[str, int], str] = field(default_factory=dict)  # the fragment of a reference
-    parts: dict[str, list[Listing]] = field(default_factory=dict)  # of each file
-    files: dict[str, list[Line]] = field(default_factory=dict)
     problems: list[Problem] = field(default_factory=list)
+    fragments: dict[str, list[Listing]] = field(default_factory=dict)
+    uses: dict[tuple[str, int], str] = field(default_factory=dict)  # fragments, by chapter and row
+    parts: dict[str, list[Listing]] = field(default_factory=dict)  # of each file
+    inside: dict[str, list[Listing]] = field(default_factory=dict)  # with the fragments in them
+    files: dict[str, list[Line]] = field(default_factory=dict)
+    seams: dict[str, list[tuple[int, Seam]]] = field(default_factory=dict)  # before which lines
 
     def source(self, file: str) -> str | None:
         """A file's text; None if no listing makes it."""
         lines = self.files.get(file)
         return None if lines is None else "".join(f"{line.text}\n" for line in lines)
-
-    def inside(self, file: str) -> list[Listing]:
-        """All listings of a file, fragments after the listing that uses them."""
-        found, todo = [], self.parts[file][::-1]
-        while todo:
-            found.append(part := todo.pop())
-            rows = range(part.first, part.first + len(part.lines))
-            names = [self.uses[part.chapter, row] for row in rows if (part.chapter, row) in self.uses]
-            todo += [piece for name in names for piece in self.fragments[name]][::-1]
-        return found
 
 
 # ------------------------------------------------------------ from a chapter to its listings
@@ -123,120 +118,101 @@ class Book:
 ROW = re.compile(r"[^\r\n]*(?:\r\n?|\n)|[^\r\n]+$")
 REFERENCE = re.compile(r"^( *)<<([^<>]+)>> *$")
 ATTRIBUTE = re.compile(r"""(file|name)=(?:"([^"]*)"|'([^']*)'|([^\s"']+))(?:\s+|$)""")
-PYTHON = re.compile(r"(py|python|python3)\s+(.+)", re.I)
-LISTING = re.compile(r"(?:[ \t>*+-]|\d+[.)])*(`{3,}|~{3,}) *(py|python|python3)\s+(file|name)=", re.I)
+LISTING = re.compile(
+    r"(?:[ \t>*+-]|\d+[.)])*(?:`{3,}|~{3,}) *(?:py|python|python3)\s+(?:file|name)=", re.I)
+PLACED = re.compile(r"(?:`{3,}|~{3,}) *python\s")
 COLONS = re.compile(r" {0,3}:{3,}(.*)")
-SHOWN = ("{code", "{sourcecode", "{math", "{raw", "{literal")  # directives that hold no Markdown
+DIRECTIVE = re.compile(r"\{(?!code|sourcecode|math|raw|literal)")  # one that holds Markdown
 MARKDOWN = MarkdownIt("commonmark")
 MARKDOWN.core.ruler.enableOnly(["normalize", "block"])
 
 
 def split(text: str) -> list[str]:
     """A text's lines, whatever their ends, without a byte order mark."""
-    return re.split(r"\r\n?|\n", text.removeprefix("\ufeff"))
+    return [row.rstrip("\r\n") for row in ROW.findall(text.removeprefix("\ufeff"))]
 
 
 def read_info(info: str) -> dict[str, str]:
     """The attributes after ```python: file=, name= or both; {} for an ordinary block."""
-    found = [(key, "".join(values).strip()) for key, *values in ATTRIBUTE.findall(info)]
+    found = [(key, "".join(value).strip()) for key, *value in ATTRIBUTE.findall(info)]
     given, rest = dict(found), ATTRIBUTE.sub("", info).strip()
     if rest or len(given) < len(found):
         raise ValueError(f"cannot read {rest or info!r}; "
                          'a listing takes file=... and name="...", each once')
-    file, name = given.get("file", "a.py"), given.get("name", "a")
-    if ({"", ".", ".."} & set(file.split("/")) or set(file) & set(":\\")
-            or not file.endswith(".py") or not file.isprintable()):
+    for key, value in given.items():
+        if not value or not value.isprintable() or set(value) & set("<>"):
+            raise ValueError(f"{key}={value!r} cannot be used; give it plain text without < and >")
+    file = given.get("file", "a.py")
+    if {"", ".", ".."} & set(file.split("/")) or set(file) & set(":\\") or file[-3:] != ".py":
         raise ValueError(f"file={file} is no Python file below src/; "
                          "write a path such as policywerk/actors/bellman.py")
-    if not name or not name.isprintable() or set(name) & set("<>"):
-        raise ValueError(f"name={name!r} cannot be used; give it plain text, without < and >")
     return given
 
 
 @lru_cache(maxsize=1000)
 def read_chapter(chapter: str, text: str) -> tuple[list[Listing], list[Problem]]:
     """The listings of one chapter, and what is wrong with its fences."""
-    lines, listings, problems = split(text), [], []
+    lines, listings, wrong = split(text), [], []
     top: set[int] = set()  # where fences begin at top level
     shown: set[int] = set()  # lines that are shown as they stand
-
-    def wrong(i: int, message: str) -> None:
-        problems.append(Problem(chapter, i + 1, message))
-
     for token in MARKDOWN.parse("\n".join(lines)):
         start, stop = token.map or (0, 0)
-        fence, info = token.type == "fence", token.info.strip()
-        comment = token.type == "html_block" and token.content.lstrip().startswith("<!--")
-        directive = info.startswith("{") and not info.startswith(SHOWN)
-        if comment or token.type == "code_block" or (fence and not directive):
+        fence, language, info = token.type == "fence", *(*token.info.split(None, 1), "", "")[:2]
+        if (fence and not DIRECTIVE.match(language) or token.type == "code_block"
+                or token.type == "html_block" and token.content.lstrip().startswith("<!--")):
             shown.update(range(start + fence, stop))
         if not fence or token.level:
             continue
         top.add(start)
         if stop - start < 2 or not re.fullmatch(rf" *{token.markup}+[ \t]*", lines[stop - 1]):
-            wrong(start, f"this fence is never closed; end it with a line {token.markup}")
-        elif match := PYTHON.fullmatch(info):
+            wrong.append((start, f"this fence is never closed; end it with a line {token.markup}"))
+        elif language.lower() in ("py", "python", "python3") and info:
             code = lines[start + 1:stop - 1]
-            for i, line in enumerate(code, start + 1):
-                if re.match(r" *\t", line):
-                    wrong(i, "a tab in the indentation; use spaces")
+            wrong += [(i, "a tab in the indentation; use spaces")
+                      for i, line in enumerate(code, start + 1) if re.match(r" *\t", line)]
             try:
-                given = read_info(match[2])
+                given = read_info(info)
                 file, name = given.get("file"), given.get("name")
-                listings.append(Listing(chapter, start + 1, file, name, code))
+                head = read_head(code, bool(file), chapter, start + 2)
+                listings.append(Listing(chapter, start + 1, start + 2, file, name, code, head))
             except ValueError as error:
-                wrong(start, str(error))
-
+                wrong.append((start, str(error)))
     depth = 0  # of MyST's ::: blocks, which CommonMark does not know
     for i, line in enumerate(lines):
-        if i in shown:
-            continue
-        if match := COLONS.match(line):
+        if i not in shown and (match := COLONS.match(line)):
             depth = max(0, depth + (1 if match[1].strip() else -1))
-        elif match := LISTING.match(line):
-            if depth or i not in top or match.start(1) or match[2] != "python":
-                wrong(i, "a listing begins with ```python at the left margin, "
-                      "inside no other block; write it so")
-    return listings, problems
+        elif i not in shown and LISTING.match(line):
+            if depth or i not in top or not PLACED.match(line):
+                wrong.append((i, "a listing begins with ```python at the left margin, "
+                              "inside no other block; write it so"))
+    return listings, [Problem(chapter, i + 1, message) for i, message in wrong]
 
 
 # ------------------------------------------------------------ from listings to files
 
-class Head(NamedTuple):
-    """How a listing begins: its docstring, its imports, and where each of them ends."""
-    doc: int
-    stop: int  # behind the last import
-    rest: int  # the first line that is neither import nor blank
-    imports: list[tuple[int, str]]  # one for each name, with its line
-
-
 STRING = re.compile(r'[rR]?("""|\'\'\')(?s:.*?)\1.*\n')
-IMPORT = re.compile(r"(?:[ \t]*\n)*(import .*|from [^(\n]*(?:\([^)]*\))?.*)\n")
+IMPORTS = re.compile(r"(?:[ \t]*\n|import [^;\\\n]*\n|from [^;\\(\n]*(?:\([^)]*\))?[^;\\\n]*\n)*")
+DEFINITION = re.compile(r" *(?:(?:async +)?def|class)\b| *@")
+CONTINUES = re.compile(r" *(?:[)\]}]|(?:else|elif|except|finally)\b)")
 
 
-def read_head(lines: list[str], docstring: bool) -> Head:
+def read_head(lines: list[str], docstring: bool, chapter: str = "", first: int = 1) -> Head:
     """The docstring, where there may be one, and the imports that come before anything else."""
     text = "".join(f"{line}\n" for line in lines)
     match = STRING.match(text) if docstring else None
-    at, imports = match.end() if match else 0, []
-    stop = doc = text.count("\n", 0, at)
-    while (match := IMPORT.match(text, at)) and (names := read_import(match[1])):
-        at, stop = match.end(), stop + match[0].count("\n")
-        imports += [(stop - 1 - match[1].count("\n"), name) for name in names]
-    rest = next((i for i in range(stop, len(lines)) if lines[i].strip()), len(lines))
-    return Head(doc, stop, rest, imports)
-
-
-@lru_cache(maxsize=10_000)
-def read_import(text: str) -> list[str]:
-    """An import as statements of one name each, or whole with its comment; [] if it is none."""
+    block = IMPORTS.match(text, match.end() if match else 0)[0]
+    doc, imports, stop = match[0].count("\n") if match else 0, [], 0
     try:
-        [node] = ast.parse(text).body
-        before = ast.unparse(node).partition("import ")[0]
-        names = [f"{before}import {ast.unparse(name)}" for name in node.names]
-    except (SyntaxError, ValueError, AttributeError, RecursionError, MemoryError):
-        return []
-    return [text] if "#" in text else names
+        for node in ast.parse(block).body:
+            written, stop = block.split("\n")[node.lineno - 1:node.end_lineno], node.end_lineno
+            before = ast.unparse(node).partition("import ")[0]
+            names = [f"{before}import {ast.unparse(name)}" for name in node.names]
+            if any("#" in line for line in written):
+                names = ["\n".join(written)]
+            imports += [Line(name, chapter, first + doc + node.lineno - 1) for name in names]
+    except (SyntaxError, ValueError, RecursionError, MemoryError):
+        return Head(doc, doc, doc, [])
+    return Head(doc, doc + stop, doc + block.count("\n"), imports)
 
 
 def import_lines(imports: list[Line], book: Book) -> list[Line]:
@@ -244,80 +220,70 @@ def import_lines(imports: list[Line], book: Book) -> list[Line]:
     own = {re.split(r"[/.]", file)[0] for file in book.parts}
     groups: dict[tuple, list[Line]] = {}
     for line in imports:
-        kind, module, *name = line.text.split()
+        kind, module, *names = line.text.split()
         top = module.partition(".")[0]
         standard = 1 if top in sys.stdlib_module_names else 2
         section = 0 if top == "__future__" else 4 if not top else 3 if top in own else standard
-        whole = "" if kind == "from" and len(name) == 2 and "#" not in line.text else line.text
+        whole = "" if kind == "from" and len(names) == 2 and "#" not in line.text else line.text
         groups.setdefault((section, kind == "from", module, whole), []).append(line)
     lines: list[Line] = []
-    last = None
-    for (section, _, module, whole), items in sorted(groups.items()):
-        names = sorted({line.text.split()[-1] for line in items}, key=lambda name: (
+    for n, ((section, _, module, text), same) in enumerate(sorted(groups.items())):
+        names = sorted({line.text.split()[-1] for line in same}, key=lambda name: (
             0 if name.isupper() and len(name) > 1 else 1 if name[:1].isupper() else 2, name))
-        text = whole or f"from {module} import {', '.join(names)}"
-        if len(text) > 100 and not whole:
+        text = text or f"from {module} import {', '.join(names)}"
+        if len(text) > 100 and "#" not in text:
             text = "\n    ".join([f"from {module} import (", *(f"{x}," for x in names)]) + "\n)"
-        lines += [Line("")] * (last not in (None, section))
-        lines += [items[0]._replace(text=line) for line in text.split("\n")]
-        last = section
+        lines += [Line("")] * (n > 0 and section != sorted(groups)[n - 1][0])
+        lines += [same[0]._replace(text=line) for line in text.split("\n")]
     return lines
-
-
-DEFINITION = re.compile(r" *(?:(?:async +)?def|class)\b| *@")
-CONTINUES = re.compile(r" *(?:[)\]}]|(?:else|elif|except|finally)\b)")
-
-
-def pieces(parts: list[Listing], indent: int) -> list[Line | None]:
-    """The lines of these parts without their imports, and None where one part meets another."""
-    items: list[Line | None] = [None]
-    for part in parts:
-        head = read_head(part.lines, bool(part.file))
-        items += [Line(text, part.chapter, part.first + i, indent)
-                  for i, text in enumerate(part.lines) if not head.doc <= i < head.rest]
-        items.append(None)
-    return items
-
-
-def write_out(book: Book, file: str) -> list[Line]:
-    """A whole file: where it comes from, its docstring, its imports, its code."""
-    parts = book.parts[file]
-    chapters = ", ".join(dict.fromkeys(part.chapter for part in parts))
-    imports = [Line(name, part.chapter, part.first + i) for part in book.inside(file)
-               for i, name in read_head(part.lines, bool(part.file)).imports]
-    body, start = pieces(parts, 0), 1 + read_head(parts[0].lines, bool(parts[0].file)).doc
-    return join(book, [Line(f"# Tangled from {chapters}"), *body[1:start], None,
-                       *import_lines(imports, book), None, *body[start:]])
-
-
-def join(book: Book, items: list[Line | None]) -> list[Line]:
-    """Lines with each reference replaced, and blank lines at the Nones as a person puts them."""
-    out, gap, border, todo = [], [], False, items[::-1]
-    while todo:
-        item = todo.pop()
-        if item is None:
-            border = True
-        elif name := book.uses.get((item.chapter, item.row)):
-            todo += pieces(book.fragments[name], item.indent + indentation(item.text))[::-1]
-        elif not item.text.strip():
-            gap.append(item)
-        else:
-            item = item._replace(text=" " * item.indent + item.text)
-            if border:
-                ahead = (x.text for x in itertools.chain([item], reversed(todo)) if x)
-                code = next((x for x in ahead if not x.lstrip().startswith("#")), "")
-                wanted = blank_lines(out, item.text, bool(DEFINITION.match(code)))
-                gap += [Line("")] * (wanted - len(gap))
-            out += [*gap, item]
-            gap, border = [], False
-    return out
 
 
 def indentation(text: str) -> int:
     return len(text) - len(text.lstrip())
 
 
-def blank_lines(before: list[Line], text: str, defines: bool) -> int:
+def unfold(book: Book, part: Listing, indent: int) -> Iterator[Line]:
+    """The lines of a listing, without its imports and with its references replaced."""
+    yield Seam("<", part.chapter, part.first, indent, part)
+    for row, text in enumerate(part.lines, part.first):
+        if name := book.uses.get((part.chapter, row)):
+            for piece in book.fragments[name]:
+                yield from unfold(book, piece, indent + indentation(text))
+            yield Seam("|", part.chapter, row + 1, indent, part)
+        elif not part.head.doc <= row - part.first < part.head.rest:
+            text = " " * indent + text if text.strip() else text
+            yield Line(text, part.chapter, row, indent, part)
+    yield Seam(">", part.chapter, part.first + len(part.lines), indent, part)
+
+
+def write_out(book: Book, file: str) -> None:
+    """Join a file's listings, with blank lines at the seams as a careful person puts them."""
+    seam, *body = [item for part in book.parts[file] for item in unfold(book, part, 0)]
+    book.inside[file] = list(dict.fromkeys(x.part for x in [seam, *body] if isinstance(x, Seam)))
+    imports = import_lines([x for part in book.inside[file] for x in part.head.imports], book)
+    chapters = ", ".join(dict.fromkeys(part.chapter for part in book.parts[file]))
+    seam, doc = seam._replace(text="><"), seam.part.head.doc
+    items = [Line(f"# Tangled from {chapters}"), *body[:doc], seam, *imports, seam, *body[doc:]]
+    out, seams, gap, border = [], [], [], ""
+    for n, item in enumerate(items):
+        if isinstance(item, Seam):
+            border += item.text
+            seams.append((len(out), item))
+        elif not item.text.strip():
+            gap.append(item)
+        else:
+            if border:
+                ahead = (x.text for x in map(items.__getitem__, range(n, len(items)))
+                         if isinstance(x, Line) and not x.text.lstrip().startswith("#"))
+                defines = bool(DEFINITION.match(next(ahead, "")))
+                wanted = blank_lines(out, item.text, defines, "><" in border)
+                gap += [Line("")] * (wanted - len(gap))
+            out += [*gap, item]
+            gap, border = [], ""
+    book.files[file], book.seams[file] = out, seams
+
+
+def blank_lines(before: list[Line], text: str, defines: bool, beside: bool) -> int:
     """How many belong between parts: two around a top-level definition, one around a nested one."""
     depth = indentation(text)
     if CONTINUES.match(text) or before[-1].text.lstrip().startswith("@"):
@@ -326,100 +292,91 @@ def blank_lines(before: list[Line], text: str, defines: bool) -> int:
                   and indentation(x.text) <= depth and not CONTINUES.match(x.text)), "")
     if indentation(above) == depth and (defines or DEFINITION.match(above)):
         return 1 if depth else 2
-    return 0 if depth else 1
+    return int(beside and not depth)
 
 
 @lru_cache(maxsize=1000)
-def mistake(source: str) -> tuple[int | None, str] | None:
-    """The line of the first reason why this is not Python, and the reason."""
+def python_problems(lines: tuple[Line, ...]) -> list[Problem]:
+    """The first reason why these lines are not Python, if they are not, where it stands."""
+    if any(REFERENCE.match(line.text) for line in lines):
+        return []  # it is not whole, which is another problem
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
-            compile(source, "listing", "exec", dont_inherit=True)
+            compile("".join(f"{x.text}\n" for x in lines), "listing", "exec", dont_inherit=True)
     except (SyntaxError, ValueError, RecursionError, MemoryError, OverflowError) as error:
+        row = getattr(error, "lineno", None) or len(lines)
+        near = next(line for line in [*lines[row - 1::-1], *lines] if line.row)
         reason = str(getattr(error, "msg", error)).partition(" on line ")[0]
-        return getattr(error, "lineno", None), reason
-    return None
+        return [Problem(near.chapter, near.row, f"not valid Python: {reason}; mend it here")]
+    return []
 
 
-def python_problems(lines: list[Line]) -> list[Problem]:
-    """Why these lines are not Python, if they are not, at the place that the first mistake has."""
-    found = mistake("".join(f"{line.text}\n" for line in lines))
-    if found is None:
-        return []
-    near = next(x for x in [*lines[(found[0] or len(lines)) - 1::-1], *lines] if x.row)
-    return [Problem(near.chapter, near.row, f"not valid Python: {found[1]}; mend it here")]
-
-
-def assemble(texts: dict[str, str], only: str | None = None) -> Book:
-    """Everything that follows from the chapters' texts alone; of the files, `only` one or all."""
+def assemble(texts: dict[str, str]) -> Book:
+    """Everything that follows from the chapters' texts alone."""
     book = Book(texts)
-    uses: dict[str, list[tuple[Listing, int]]] = {}  # where each fragment stands
     for chapter, text in texts.items():
         listings, problems = read_chapter(chapter, text)
         book.listings += listings
         book.problems += problems
+    places: dict[str, list[tuple[Listing, int]]] = {}  # where each fragment is used
     for part in book.listings:
         if part.name:
             book.fragments.setdefault(part.name, []).append(part)
         if part.file:
             book.parts.setdefault(part.file, []).append(part)
         if part.file and part.name:
-            uses.setdefault(part.name, []).insert(0, (part, part.line))
+            places.setdefault(part.name, []).insert(0, (part, part.line))
         for row, text in enumerate(part.lines, part.first):
             if match := REFERENCE.match(text):
-                uses.setdefault(match[2].strip(), []).append((part, row))
-    book.uses = {(part.chapter, row): name for name, [(part, row), *_] in uses.items()
+                places.setdefault(match[2].strip(), []).append((part, row))
+    book.uses = {(part.chapter, row): name for name, [(part, row), *_] in places.items()
                  if name in book.fragments and row > part.line}
-    book.problems += mistakes(book, uses)
+    book.problems += mistakes(book, places)
     for path, parts in book.parts.items():
-        parts[:] = [piece for part in parts for piece in book.fragments.get(part.name or "", [part])]
-        if only in (None, path):
-            book.files[path] = lines = write_out(book, path)
-            if not only and not any(REFERENCE.match(line.text) for line in lines):
-                book.problems += python_problems(lines)
+        parts[:] = [x for part in parts for x in book.fragments.get(part.name or "", [part])]
+        try:
+            write_out(book, path)
+        except RecursionError:
+            book.problems.append(Problem(parts[0].chapter, parts[0].line, "fragments are nested too "
+                                         "deep below this listing; write some of them out"))
     return book
 
 
-def mistakes(book: Book, uses: dict[str, list[tuple[Listing, int]]]) -> Iterator[Problem]:
+def mistakes(book: Book, places: dict[str, list[tuple[Listing, int]]]) -> Iterator[Problem]:
     """What is wrong with the names of fragments and files."""
     for name, [part, *more] in book.fragments.items():
         for other in more:
             if other.chapter != part.chapter:
                 yield Problem(other.chapter, other.line, f"fragment <<{name}>> is already defined "
                               f"in {part.chapter}:{part.line}; give one of the two another name")
-        if name not in uses:
+        if name not in places:
             yield Problem(part.chapter, part.line, f"fragment <<{name}>> is never used; "
                           f"write <<{name}>> where it belongs, or remove it")
-    for name, [(first, at), *again] in uses.items():
-        if name not in book.fragments:
-            near = difflib.get_close_matches(name, book.fragments, 1)
+    user = {name: part.name for name, [(part, row), *_] in places.items() if row > part.line}
+    in_cycle: set[str] = set()
+    for name, [(first, at), *again] in places.items():
+        if first.chapter not in [part.chapter for part in book.fragments.get(name, [])]:
+            near = difflib.get_close_matches(name, book.fragments.keys() - {name}, 1)
             cure = f"did you mean <<{near[0]}>>?" if near else f'add a listing with name="{name}"'
-            yield Problem(first.chapter, at, f"<<{name}>> is not defined; {cure}")
-        elif (home := book.fragments[name][0]).chapter != first.chapter:
-            yield Problem(first.chapter, at, f"<<{name}>> belongs to {home.chapter}:{home.line}; a "
-                          "fragment is used in its own chapter: define it here, by another name")
+            yield Problem(first.chapter, at, f"<<{name}>> is not defined in this chapter; {cure}")
         for part, row in again:
             yield Problem(part.chapter, row, f"<<{name}>> is used a second time, first at "
                           f"{first.chapter}:{at}; make it a function, or write it out here")
-    user = {name: part.name for name, [(part, row), *_] in uses.items() if row > part.line}
-    in_cycle: set[str] = set()
-    for name in user:
         chain = [name]
         while (above := user.get(chain[-1])) and above not in chain:
             chain.append(above)
         if above == name and name not in in_cycle:
             in_cycle.update(chain)
-            part, row = uses[name][0]
-            yield Problem(part.chapter, row, f"<<{name}>> uses itself: "
+            yield Problem(first.chapter, at, f"<<{name}>> uses itself: "
                           f"{' -> '.join([name, *chain[::-1]])}; take one link out")
     spelled: dict[str, str] = {}
     for path, [part, *_] in book.parts.items():
         for place in [path, *(f"{folder}/" for folder in PurePosixPath(path).parents)][:-1]:
             known = spelled.setdefault(place.casefold().rstrip("/"), place)
             if known != place:
-                yield Problem(part.chapter, part.line, f"src/{place} would stand in the place of "
-                              f"src/{known} on some systems; rename one")
+                yield Problem(part.chapter, part.line, f"src/{place} and src/{known} "
+                              "cannot both be there on every system; rename one")
 
 
 # ------------------------------------------------------------ from an edited file to its chapters
@@ -433,11 +390,13 @@ class Edit(NamedTuple):
 
 
 def apply(texts: dict[str, str], edits: list[Edit]) -> dict[str, str]:
-    """The chapters' texts with these edits made, in plain lines."""
-    lines = {chapter: split(texts[chapter]) for chapter in {edit.chapter for edit in edits}}
-    for chapter, start, stop, new in sorted(edits, key=lambda edit: edit[:3])[::-1]:
-        lines[chapter][start - 1:stop - 1] = new
-    return texts | {chapter: "\n".join(rows) for chapter, rows in lines.items()}
+    """The chapters with these edits made; every other byte stays."""
+    rows = {edit.chapter: ROW.findall(texts[edit.chapter]) for edit in edits}
+    for chapter, start, stop, lines in sorted(edits, key=lambda edit: edit[:3])[::-1]:
+        above = rows[chapter][start - 2]  # of this listing, or its fence
+        end = above[len(above.rstrip("\r\n")):]
+        rows[chapter][start - 1:stop - 1] = [line + end for line in lines]
+    return texts | {chapter: "".join(lines) for chapter, lines in rows.items()}
 
 
 def same(old: list, new: list) -> int:
@@ -461,168 +420,121 @@ def regions(old: list[str], new: list[str]) -> Iterator[list[int]]:
         return [0, *(i for i, text in enumerate(texts, 1) if text.strip() or i == len(texts))]
 
     at, to = ends(old), ends(new)
-    for i, j, k, m in changes([old[i:j] for i, j in itertools.pairwise(at)],
-                              [new[i:j] for i, j in itertools.pairwise(to)]):
+    for i, j, k, m in changes([tuple(old[i:j]) for i, j in pairwise(at)],
+                              [tuple(new[i:j]) for i, j in pairwise(to)]):
         blank = same(old[at[i]:at[j]], new[to[k]:to[m]])
         yield [at[i] + blank, at[j], to[k] + blank, to[m]]
 
 
-class Seams:
-    """Where changed lines of a file may go.
+def ways(book: Book, file: str, i: int, j: int, text: list[str]) -> Iterator[list[Edit]]:
+    """Edits that could make this text of the lines i to j of a file, the best first.
 
-    They go to the listing that they come from, and new lines between two listings to the end of
-    the earlier one. If tangling would not give the file back then, other places are tried: beside
-    the references that lead there, and at the beginning of the later one.
+    Lines go to the listing that they come from, and new lines between two listings to the end of
+    the earlier one, or if that does not give the file back, to a place from there to the later.
     """
-    def __init__(self, book: Book, file: str):
-        self.old, self.parts, self.last = book.files[file], book.inside(file), book.parts[file][-1]
-        self.home = {(part.chapter, row): part for part in self.parts
-                     for row in range(part.line, part.end + 1)}
-        self.user = {name: place for place, name in book.uses.items()}
+    def owners(lines: list[Line]) -> int:
+        return len({line.part for line in lines if line.row})
 
-    def ways(self, i: int, j: int, text: list[str]) -> Iterator[list[Edit]]:
-        """Edits that could make the lines i to j of the file this text, the best first."""
-        was = self.old[i:j]
-        pairs = [(x, outdented([new], x.indent)) for x, new in zip(was, text, strict=False)]
-        if len(was) == len(text) and all(new if x.row else new == [""] for x, new in pairs):
-            yield [Edit(x.chapter, x.row, x.row + 1, new) for x, new in pairs if x.row and new]
-        if not text:
-            was = self.removed(i, j)
-        owned = [line for line in was if line.row]
-        gone = [Edit(line.chapter, line.row, line.row + 1, []) for line in owned]
-        if not text:
-            yield gone
-        elif self.owners(owned) < 2:
-            for chapter, row, indent, lines in self.spots(i, j, owned, text):
-                if (fitting := outdented(lines, indent)) is not None:
+    old, texts = book.files[file], [line.text for line in book.files[file]]
+    was = old[i:j]
+    if len(was) == len(text):
+        yield [Edit(x.chapter, x.row, x.row + 1, [new[x.indent:]])
+               for x, new in zip(was, text, strict=True) if x.row]
+    if not text:  # of lines that repeat, take away those of as few listings as can be
+        up = same(texts[:i][::-1], texts[:j][::-1])
+        down = same(texts[i:], texts[j:])
+        was = min((old[n:n + j - i] for n in (i, i - up, i + down)), key=owners)
+    owned = [line for line in was if line.row]
+    gone = [Edit(line.chapter, line.row, line.row + 1, []) for line in owned]
+    if not text:
+        yield gone
+    elif owners(owned) < 2:
+        start, stop = i, j
+        while start and not texts[start - 1].strip():
+            start -= 1
+        while stop < len(old) and not texts[stop].strip():
+            stop += 1
+        spots = [(x.chapter, x.row + 1, x.indent) for x in owned or old[:start] if x.row][-1:]
+        spots += [(seam.part.chapter, seam.row, seam.indent)
+                  for at, seam in book.seams[file] if start <= at <= j]
+        spots += [(x.chapter, x.row, x.indent) for x in owned + old[stop:] if x.row][:1]
+        below = [*dropwhile(lambda x: not x.strip(), text), *texts[j:stop]]
+        for chapter, row, indent in dict.fromkeys(spots):
+            for lines in [text, below]:
+                if all(x.startswith(" " * indent) for x in lines if x.strip()):
+                    fitting = [x[indent:] if x.strip() else x for x in lines]
                     yield [*gone, Edit(chapter, row, row, fitting)]
-        if text and (tail := same([line.text for line in was[::-1]], text[::-1])):
-            yield from self.ways(i, j - tail, text[:-tail])
-
-    def spots(self, i: int, j: int, owned: list[Line], text: list[str]) -> Iterator[tuple]:
-        """The places for new lines, with their indents: after what is above, before what is below."""
-        top, before, after = self.parts[0], [*self.old[:i], *owned], [*owned, *self.old[j:]]
-        above = next((x for x in reversed(before) if x.row), Line("", top.chapter, top.line))
-        for chapter, row, indent in self.climb(above):
-            yield chapter, row + 1, indent, text
-        full = (x for x in after if x.row and x.text.strip())
-        gap = [x.text for x in itertools.takewhile(lambda x: not x.text.strip(), after)]
-        if gap:  # the blank lines go below the new lines then
-            text = [*itertools.dropwhile(lambda x: not x.strip(), text), *gap]
-        for chapter, row, indent in self.climb(next(full, Line("", self.last.chapter, self.last.end))):
-            yield chapter, row, indent, text
-
-    def climb(self, line: Line) -> Iterator[tuple[str, int, int]]:
-        """The place of a line, then those of the references that lead to it, with indents."""
-        _, chapter, row, indent = line
-        while True:
-            yield chapter, row, indent
-            place = self.user.get(self.home[chapter, row].name or "")
-            if place is None:
-                return
-            chapter, row = place
-            part = self.home[place]
-            indent -= indentation(part.lines[row - part.first])
-
-    def removed(self, i: int, j: int) -> list[Line]:
-        """The lines i to j, or others whose removal leaves the same, so as to touch few listings."""
-        texts, up, down = [line.text for line in self.old], i, j
-        while up and texts[up - 1] == texts[up - 1 + j - i]:
-            up -= 1
-        while down < len(texts) and texts[down] == texts[down - j + i]:
-            down += 1
-        choices = (self.old[n:n + j - i] for n in (i, up, down - j + i))
-        return min(choices, key=self.owners)
-
-    def owners(self, lines: list[Line]) -> int:
-        """How many listings these lines come from."""
-        return len({self.home[line.chapter, line.row].line for line in lines if line.row})
-
-    def near(self, i: int, j: int) -> str:
-        """The chapter lines around the lines i to j of the file."""
-        found = ([x for x in self.old[i:j] if x.row] or
-                 [x for x in self.old[max(i - 1, 0):j + 2] if x.row])
-        return " and ".join(dict.fromkeys(f"{x.chapter}:{x.row}" for x in [*found[:1], *found[-1:]]))
-
-
-def outdented(lines: list[str], indent: int) -> list[str] | None:
-    """Lines with so many columns taken away in front; None where there are fewer."""
-    if all(line.startswith(" " * indent) for line in lines if line.strip()):
-        return [line[indent:] if line.strip() else line for line in lines]
-    return None
+    if text and (tail := same(texts[i:j][::-1], text[::-1])):
+        yield from ways(book, file, i, j - tail, text[:-tail])
 
 
 def move_imports(book: Book, file: str, now: list[str]) -> Iterator[Edit]:
     """The edits that add and take away the imports of a file, at the heads of its listings."""
-    parts = book.inside(file)
-    heads = [read_head(part.lines, bool(part.file)) for part in parts]
-    wanted = [name for _, name in read_head(now[1:], True).imports]
-    names = [[name for _, name in head.imports if name in wanted] for head in heads]
-    modules = [{name.split()[1] for _, name in head.imports} for head in heads]
-    known = {name for head in heads for _, name in head.imports}
-    for name in dict.fromkeys(name for name in wanted if name not in known):
-        best = max(range(len(parts)), key=lambda n: (name.split()[1] in modules[n], bool(modules[n])))
-        names[best].append(name)
-    for part, head, mine in zip(parts, heads, names, strict=True):
-        if mine != [name for _, name in head.imports]:
-            lines = [x.text for x in import_lines([Line(name) for name in mine], book)]
+    parts = book.inside[file]
+    wanted = [line.text for line in read_head(now[1:], True).imports]
+    names = [[line.text for line in part.head.imports if line.text in wanted] for part in parts]
+    modules = [{line.text.split()[1] for line in part.head.imports} for part in parts]
+    known = {line.text for part in parts for line in part.head.imports}
+    for name in dict.fromkeys(wanted):
+        if name not in known:
+            names[max(range(len(parts)), key=lambda n: (
+                name.split()[1] in modules[n], bool(modules[n])))].append(name)
+    for part, mine in zip(parts, names, strict=True):
+        doc, stop, rest, imports = part.head
+        if mine != [line.text for line in imports]:
+            lines = [line.text for line in import_lines([Line(name) for name in mine], book)]
             if lines:
-                lines = [""] * bool(head.doc) + lines + [""] * (head.rest == head.doc)
-            stop = head.stop if lines or head.doc else head.rest
-            yield Edit(part.chapter, part.first + head.doc, part.first + stop, lines)
+                lines = [""] * bool(doc) + lines + [""] * (rest == doc)
+            stop = stop if lines or doc else rest
+            yield Edit(part.chapter, part.first + doc, part.first + stop, lines)
 
 
-def unpick(base: Book, edited: dict[str, str]) -> tuple[dict[str, str], list[Problem]]:
-    """The chapters that make these files what they are now, and what has no place in them."""
-    def wrong(texts: dict[str, str]) -> list[str]:
-        """The files that these chapters do not give back."""
-        book = assemble(texts)
-        return [file for file in base.files
-                if book.source(file) != edited.get(file, base.source(file))]
+def unpick(base: Book, now: dict[str, list[str]]) -> tuple[dict[str, str], list[Problem]]:
+    """The chapters that make these files what they are now, and what has no place in them.
 
-    after = {file: split(text)[:-1] for file, text in edited.items()}
-    moves = [edit for file, now in after.items() for edit in move_imports(base, file, now)]
-    book = assemble(apply(base.texts, moves)) if moves else base
-    before = {file: [line.text for line in book.files[file]] for file in edited}
-    changed = [(file, Seams(book, file), region) for file, now in after.items()
-               for region in regions(before[file], now)]
-    best = [next(seams.ways(i, j, after[file][k:m]), []) for file, seams, (i, j, k, m) in changed]
-    texts = apply(book.texts, sum(best, []))
-    if not wrong(texts):
-        return texts, []
-    edits: list[Edit] = []  # one change after the other, each with the first edits that give it
-    problems: dict[str, Problem] = {}
-    for file, seams, (i, j, k, m) in changed:
-        for way in seams.ways(i, j, after[file][k:m]):
-            trial = assemble(apply(book.texts, edits + way), file)
-            if [x.text for x in trial.files.get(file, [])] == after[file][:m] + before[file][j:]:
-                edits += way
-                break
-        else:
-            message = (f"no one place near {seams.near(i, j)} gives this back (the first line, the "
-                       "order of imports and the blank lines between listings are the tangler's); "
-                       "make the change there")
-            problems.setdefault(file, Problem(f"src/{file}", min(k + 1, len(after[file])), message))
+    Whether they do is judged by tangling them: every file must come back, edited or not.
+    """
+    def tangled(book: Book) -> dict[str, list[str]]:
+        return {file: [line.text for line in lines] for file, lines in book.files.items()}
+
+    moves = [edit for file in now for edit in move_imports(base, file, now[file])]
+    book = assemble(apply(base.texts, moves))
+    old = tangled(book)
+    changed = [(file, *region) for file in now for region in regions(old[file], now[file])]
+    best = [next(ways(book, file, i, j, now[file][k:m]), []) for file, i, j, k, m in changed]
+    if tangled(whole := assemble(apply(book.texts, sum(best, [])))) == old | now:
+        return whole.texts, []
+    edits: list[Edit] = []  # one change after the other, each in the first way that is right
+    done, problems = old, {}
+    for file, i, j, k, m in changed:
+        goal = done | {file: now[file][:m] + old[file][j:]}
+        right = (way for way in ways(book, file, i, j, now[file][k:m])
+                 if tangled(assemble(apply(book.texts, edits + way))) == goal)
+        if file in problems:
+            continue
+        if (way := next(right, None)) is not None:
+            edits, done = edits + way, goal
+            continue
+        lines = book.files[file]
+        near = [f"{x.chapter}:{x.row}" for x in lines[i:j] or lines[max(i - 1, 0):j + 1] if x.row]
+        problems[file] = Problem(f"src/{file}", min(k + 1, len(now[file])), (
+            f"no one place near {' and '.join(dict.fromkeys(near[:1] + near[-1:]))} gives this back "
+            "(the first line, the order of imports and the blank lines between listings are the "
+            "tangler's); make the change there"))
     return apply(book.texts, edits), list(problems.values())
 
 
-def carry(chapter: str, base: str, ours: str, theirs: str) -> tuple[str, list[Problem]]:
-    """Their text with our changes, every other byte as it is; and where the two sides meet."""
-    was, mine, lines, rows = split(base), split(ours), split(theirs), ROW.findall(theirs)
-    hunks, problems = changes(was, lines), []
-    for a, b, c, d in reversed(changes(was, mine) if mine != lines else []):
-        met = [hunk for hunk in hunks if hunk[0] < b and a < hunk[1] or hunk[:2] == [a, b]]
-        if not met:
-            at = a + sum(m - k - (j - i) for i, j, k, m in hunks if j <= a)
-            end = rows[at - 1][len(rows[at - 1].rstrip("\r\n")):]
-            rows[at:at + b - a] = [line + end for line in mine[c:d]]
-            continue
-        (i, j, k, m), *_ = met
-        if ([i, j], lines[k:m]) != ([a, b], mine[c:d]):
-            both = [f"    chapter: {x}" for x in lines[k:m]] + [f"    src:     {x}" for x in mine[c:d]]
-            problems.append(Problem(chapter, k + 1, "\n".join([
-                "changed here and in src/; make the two agree, then stitch again", *both])))
-    return "".join(rows), problems[::-1]
+def merge(base: list[str], ours: list[str], theirs: list[str]) -> tuple[list[str], list[list]]:
+    """Their lines with our changes; and where both changed the same, as [i, j, k, m] of each."""
+    merged, met, hunks = theirs[:], [], changes(base, theirs)
+    for i, j, k, m in reversed(changes(base, ours)):
+        found = [hunk for hunk in hunks if hunk[0] < j and i < hunk[1] or hunk[:2] == [i, j]]
+        at = i + sum(d - c - (b - a) for a, b, c, d in hunks if b <= i)
+        if not found:
+            merged[at:at + j - i] = ours[k:m]
+        elif (found[0][:2], theirs[found[0][2]:found[0][3]]) != ([i, j], ours[k:m]):
+            met.append([found[0][2], found[-1][3], k, m])
+    return merged, met[::-1]
 
 
 # ------------------------------------------------------------ the book on disk
@@ -650,28 +562,30 @@ def load(root: Path) -> Book:
             problems.append(Problem("_toc.yml", row, message))
         elif bad := re.search("[\udc80-\udcff]", text):
             message = "bytes that are not UTF-8; save the file as UTF-8"
-            problems.append(Problem(chapter, len(split(text[:bad.start()])), message))
+            problems.append(Problem(chapter, len(split(text[:bad.start()] + ".")), message))
         texts[chapter] = text or ""
     for path in sorted((root / "book").rglob("*.md")):
         chapter = path.relative_to(root).as_posix()
-        for part in read_chapter(chapter, on_disk(path) or "")[0][:1] * (chapter not in texts):
+        if chapter not in texts and (found := read_chapter(chapter, on_disk(path) or "")[0]):
             message = "a listing in a chapter that _toc.yml does not name; add it there"
-            problems.append(Problem(chapter, part.line, message))
+            problems.append(Problem(chapter, found[0].line, message))
     book = assemble(texts)
     for part in book.listings:
         if part.file and not (src / part.file).resolve().is_relative_to(src):
             message = f"file={part.file} leaves src/ through a symbolic link; remove the link"
             problems.append(Problem(part.chapter, part.line, message))
+    for lines in book.files.values():
+        problems += python_problems(tuple(lines))
     place = {"_toc.yml": -1} | {chapter: i for i, chapter in enumerate(texts)}
-    book.problems = sorted(dict.fromkeys(problems + book.problems),
-                           key=lambda problem: (place.get(problem.path, len(texts)), problem.row))
+    book.problems = sorted({*problems, *book.problems}, key=lambda problem: (
+        place.get(problem.path, len(texts)), problem.row, problem.message))
     return book
 
 
 def sound(root: Path) -> Book:
     """The book in this folder, if nothing is wrong with it."""
     if (book := load(root)).problems:
-        raise Refused(book.problems)
+        raise Refused(*book.problems)
     return book
 
 
@@ -681,11 +595,6 @@ def on_disk(path: Path) -> str | None:
         return path.read_bytes().decode("utf-8", "surrogateescape")
     except FileNotFoundError:
         return None
-
-
-def plain(text: str) -> str:
-    """A text with plain line ends, at the last line too."""
-    return "\n".join(split(text)).removesuffix("\n") + "\n"
 
 
 def write(path: Path, text: str) -> None:
@@ -725,89 +634,80 @@ def alone(root: Path) -> Iterator[None]:
         yield
 
 
+def remembered(root: Path) -> tuple[list[dict[str, str]], dict[str, list[str | None]]]:
+    """src/ as it was last tangled, and what is still to write: each file's old and new text.
+
+    This is kept in .tangle/, which git ignores: no merge and no change of branch can break it.
+    """
+    try:
+        memory = json.loads(on_disk(root / ".tangle" / "memory.json") or "")
+        return memory["src"], memory["work"]
+    except (ValueError, TypeError, KeyError):
+        return [], {}
+
+
 def finish(root: Path) -> bool:
-    """Do what the journal says, unless a file in it is neither as it was nor as it shall be."""
-    journal = root / ".tangle" / "journal.json"
-    work = json.loads(on_disk(journal) or '{"files": {}}')
-    whole = all(on_disk(root / name) in pair for name, pair in work["files"].items())
-    for name, (_, text) in work["files"].items() if whole else ():
+    """Write what is still to write, unless a file is neither as it was nor as it shall be."""
+    known, work = remembered(root)
+    whole = all(on_disk(root / name) in pair for name, pair in work.items())
+    for name, (_, text) in work.items() if whole else ():
         if text is None:
             remove(root, name)
         elif on_disk(root / name) != text:
             write(root / name, text)
-    if whole and "memory" in work:
-        write(root / ".tangle" / "last.json", work["memory"])
-    journal.unlink(missing_ok=True)
+    if work or known[1:]:
+        memory = {"src": known[:1] if whole else known[1:], "work": {}}
+        write(root / ".tangle" / "memory.json", json.dumps(memory))
     return whole
 
 
-def settle(root: Path, book: Book, past: list[Book]) -> None:
+def settle(root: Path, book: Book, past: dict[str, list[str]]) -> None:
     """Make the chapters and src/ what this book says, and remember it."""
-    wanted = {f"src/{file}": book.source(file) for file in book.files}
-    wanted |= {f"src/{file}": None for file in strays(root, book) if made(file, past)}
-    files = {name: (on_disk(root / name), text) for name, text in [*book.texts.items(), *wanted.items()]}
-    files = {name: (was, text) for name, (was, text) in files.items()
-             if was != text and not (name in wanted and was and text and plain(was) == text)}
-    memory = json.dumps(book.texts)
-    for name in files:
-        path = root / name
+    known, _ = remembered(root)
+    src = {file: book.source(file) for file in book.files}
+    wanted = {name: text for name, text in book.texts.items() if on_disk(root / name) != text}
+    wanted |= {f"src/{file}": src.get(file) for file in drift(root, book)
+               if file in src or file in past}
+    for path in map(root.joinpath, wanted):
         if path.exists() and not path.stat().st_mode & 0o200:
             raise PermissionError(13, "is read-only; make it writable, or remove it", str(path))
-    if files or on_disk(root / ".tangle" / "last.json") != memory:
-        write(root / ".tangle" / "journal.json", json.dumps({"files": files, "memory": memory}))
+    if wanted or known != [src]:
+        work = {name: (on_disk(root / name), text) for name, text in wanted.items()}
+        memory = {"src": [src, *known], "work": work}
+        write(root / ".tangle" / "memory.json", json.dumps(memory))
         if not finish(root):
-            raise Refused("a file was saved meanwhile; nothing was written: run this again", 1)
-    for name, (_, text) in files.items():
+            raise Refused("a file was saved meanwhile; nothing was written: run this again", status=1)
+    for name, text in wanted.items():
         print(f"{'removed' if text is None else 'wrote'} {name}")
 
 
-def strays(root: Path, book: Book) -> list[str]:
-    """Python files below src/ that no listing makes; hidden ones are an editor's."""
-    found = (path.relative_to(root / "src") for path in sorted((root / "src").rglob("*.py")))
-    return [path.as_posix() for path in found if path.as_posix() not in book.files
-            and not any(name.startswith(".") for name in path.parts)]
+def drift(root: Path, book: Book) -> dict[str, str | None]:
+    """The files of src/ that are not what the book says; those that begin with a dot are an editor's."""
+    paths = [path.relative_to(root / "src") for path in sorted(root.glob("src/**/*.py"))]
+    found = {path.as_posix() for path in paths if not any(x.startswith(".") for x in path.parts)}
+    texts = {file: on_disk(root / "src" / file) for file in [*sorted(found - book.files.keys()), *book.files]}
+    plain = {file: text and "".join(f"{x}\n" for x in split(text)) for file, text in texts.items()}
+    return {file: text for file, text in plain.items() if text != book.source(file)}
 
 
-# ------------------------------------------------------------ what was edited by hand
-
-def history(root: Path) -> list[Book]:
-    """The books that src/ may have been tangled from: the last one here, and git's at HEAD.
-
-    A file that equals what one of them gives was not edited by hand. What is kept is the
-    chapters, in .tangle/, which git ignores: no merge and no change of branch can break it.
-    """
-    try:
-        last = dict(json.loads(on_disk(root / ".tangle" / "last.json") or "{}").items())
-    except (ValueError, AttributeError):
-        last = {}
+def history(root: Path) -> dict[str, list[str]]:
+    """What each file of src/ may have been tangled as: the last time here, and from git's HEAD."""
+    known, _ = remembered(root)
     command = ["git", "-C", root, "archive", "--format=zip", "-0", "HEAD", "--", "_toc.yml", "*.md"]
     try:
         data = subprocess.run(command, capture_output=True, check=True).stdout
         archive = zipfile.ZipFile(io.BytesIO(data))
         order = reading_order(archive.read("_toc.yml").decode())
-        head = {name: archive.read(name).decode() for name in order}
+        head = assemble({name: archive.read(name).decode() for name in order})
+        known.append({file: head.source(file) for file in head.files})
     except (OSError, ValueError, KeyError, subprocess.CalledProcessError):
-        head = {}
-    return [assemble(texts) for texts in (last, head) if texts]
-
-
-def compare(root: Path, book: Book) -> tuple[dict[str, str], list[Book]]:
-    """The files in src/ that were edited by hand, and the books that the others come from."""
-    found = {file: on_disk(root / "src" / file) for file in [*book.files, *strays(root, book)]}
-    other = {file: plain(text) for file, text in found.items()
-             if text is not None and plain(text) != book.source(file)}
-    past = history(root) if other else []
-    return {file: text for file, text in other.items()
-            if all(text != known.source(file) for known in past)}, past
-
-
-def made(file: str, books: list[Book]) -> bool:
-    return any(file in book.files for book in books)
+        pass  # there is no git here, or no book in it
+    return {file: [src[file] for src in known if file in src] for src in known for file in src}
 
 
 def difference(old: list[Line], text: str) -> str:
     """The changes from these lines to a text, each at its chapter line."""
-    out, was, now = [], [line.text for line in old], split(plain(text))[:-1]
+    out, was, now = [], [line.text for line in old], split(text)
     for i, j, k, m in changes(was, now):
         near = next((line for line in [*old[i:], *old[i::-1]] if line.row), Line(""))
         out += [f"  {near.chapter}:{near.row}", *(f"  - {x}" for x in was[i:j]),
@@ -817,61 +717,61 @@ def difference(old: list[Line], text: str) -> str:
 
 # ------------------------------------------------------------ the verbs
 
-def tangle(root: Path, discard: bool = False) -> None:
-    """Write src/ from the chapters."""
-    with alone(root):
-        book = sound(root)
-        edited, past = compare(root, book)
-        ours = [file for file in edited if file in book.files or made(file, past)]
-        for file in [] if discard else ours:
-            lines = next(known.files[file] for known in [*past, book] if file in known.files)
-            print(f"src/{file} was edited by hand:", difference(lines, edited[file]), sep="\n")
-        if ours and not discard:
-            raise Refused("nothing was written; `tangle.py stitch` carries the edits into the "
-                          "book, `tangle.py --discard` drops them", 1)
-        settle(root, book, past)
+def tangle(root: Path, edits: str = "kept") -> None:
+    """Write src/ from the chapters. Edits made by hand in src/ stop it, or are dropped, or stitched.
 
-
-def stitch(root: Path) -> None:
-    """Carry edits made by hand in src/ into the chapters, all of them or none, and tangle.
-
-    Where chapters were changed too, both changes stand, or the run stops where they meet. A
-    file that is gone from src/ is no edit: it is written again.
+    A file that is gone from src/ is no edit: it is written again.
     """
     with alone(root):
-        now = sound(root)
-        edited, past = compare(root, now)
-        base = min(past, default=Book({}), key=lambda book: sum(
-            len(difference(book.files.get(file, []), text)) for file, text in edited.items()))
-        problems: list[Problem] = []
-        for file, text in edited.items():
-            lines = [Line(x, f"src/{file}", i) for i, x in enumerate(split(text)[:-1], 1)]
-            problems += python_problems(lines)
-            if file not in base.files:
-                problems.append(Problem(f"src/{file}", 1, "no listing made this file; take it away, "
-                                f"write ```python file={file} in a chapter, and put it back"))
-            elif not text.strip():
-                problems.append(Problem(f"src/{file}", 1, "the file is empty; "
-                                        "to be rid of it, take out its listings"))
-        failing = {problem.path.removeprefix("src/") for problem in problems}
-        texts, unplaced = unpick(base, {x: text for x, text in edited.items() if x not in failing})
-        problems += unplaced
-        merged = dict(now.texts)
-        for chapter in texts:
-            if texts[chapter] != base.texts[chapter]:
-                merged[chapter], clashes = carry(chapter, base.texts[chapter], texts[chapter],
-                                                 now.texts.get(chapter, ""))
-                problems += clashes
-        book = now if problems else assemble(merged)
-        problems += [problem._replace(message=f"after the edits in src/: {problem.message}")
-                     for problem in book.problems]
-        if problems:
-            raise Refused([*problems, "nothing was written"], 1)
-        for chapter, text in book.texts.items():
-            if text != now.texts[chapter]:
-                rows = enumerate(split(plain(now.texts[chapter]))[:-1], 1)
-                print(difference([Line(row, chapter, i) for i, row in rows], text))
+        book = sound(root)
+        found = drift(root, book)
+        past = history(root) if found else {}
+        edited = {file: text for file, text in found.items() if text is not None
+                  and text not in past.get(file, []) and (edits == "stitched" or file in book.files or file in past)}
+        if edits == "stitched":
+            was, book = book, stitched(book, edited, past)
+            for chapter in [x for x in was.texts if book.texts[x] != was.texts[x]]:
+                rows = enumerate(split(was.texts[chapter]), 1)
+                print(difference([Line(x, chapter, i) for i, x in rows], book.texts[chapter]))
+        elif edited and edits == "kept":
+            for file, text in edited.items():
+                lines = book.files.get(file) or [Line(x) for x in split(past[file][0])]
+                print(f"src/{file} was edited by hand:", difference(lines, text), sep="\n")
+            raise Refused("nothing was written; `tangle.py stitch` carries the edits into the "
+                          "book, `tangle.py --discard` drops them", status=1)
         settle(root, book, past)
+
+
+def stitched(book: Book, edited: dict[str, str], past: dict[str, list[str]]) -> Book:
+    """The book with the edits made by hand in src/: all of them, or it is refused.
+
+    Where chapters were changed too, both changes stand, or are shown where they meet.
+    """
+    goal, problems = {}, []
+    for file, text in edited.items():
+        path, now, lines = f"src/{file}", split(text), book.files.get(file, [])
+        if not lines or file not in past:
+            problems.append(Problem(path, 1, "no listing makes this file; take it away, "
+                                    f"write ```python file={file} in a chapter, and put it back"))
+        elif found := python_problems(tuple(Line(x, path, i) for i, x in enumerate(now, 1))):
+            problems += found
+        else:
+            bases = [split(known) for known in past[file]]
+            base = min(bases, key=lambda base: sum(m - k + j - i for i, j, k, m in changes(base, now)))
+            theirs = [line.text for line in lines]
+            goal[file], met = merge(base, now, theirs)
+            for i, j, k, m in met:
+                near = next(line for line in lines[i:] + lines[i::-1] if line.row)
+                problems.append(Problem(near.chapter, near.row, "\n    ".join([
+                    "changed here and in src/; make the two agree, then stitch again",
+                    *(f"chapter: {x}" for x in theirs[i:j]), *(f"src:     {x}" for x in now[k:m])])))
+    texts, unplaced = unpick(book, goal)
+    new = assemble(texts)
+    problems += unplaced + [problem._replace(message=f"after the edits in src/: {problem.message}")
+                            for problem in new.problems]
+    if problems:
+        raise Refused(*problems, "nothing was written", status=1)
+    return new
 
 
 def watch(root: Path, pause: float = 0.05) -> None:
@@ -881,10 +781,10 @@ def watch(root: Path, pause: float = 0.05) -> None:
         while True:
             with contextlib.suppress(FileNotFoundError):  # a file went while we looked
                 paths = [root / "_toc.yml", *root.glob("book/**/*.md"), *root.glob("src/**/*.py")]
-                now = {path: path.stat()[6:9:2] for path in paths if path.is_file()}
+                now = {path: os.stat(path)[6:9:2] for path in paths if path.is_file()}
                 if now == seen and now != carried:
                     carried = now
-                    attempt(stitch, root)
+                    attempt(tangle, root, "stitched")
                 seen = now
             sys.stdout.flush()
             time.sleep(pause)
@@ -893,28 +793,25 @@ def watch(root: Path, pause: float = 0.05) -> None:
 def check(root: Path) -> None:
     """Compare src/ with what the chapters say."""
     book = sound(root)
-    drift = [f"src/{file} is made by no listing" for file in strays(root, book)]
-    for file, lines in book.files.items():
-        text = on_disk(root / "src" / file)
-        if text is None:
-            drift.append(f"src/{file} is not there")
-        elif plain(text) != book.source(file):
-            drift.append(f"src/{file} is not what the chapters say:\n" + difference(lines, text))
-    if drift:
-        print(*drift, sep="\n")
-        raise Refused("run `tangle.py` to write src/ from the chapters", 1)
+    found = drift(root, book)
+    for file, text in found.items():
+        if file not in book.files:
+            print(f"src/{file} is made by no listing")
+        elif text is None:
+            print(f"src/{file} is not there")
+        else:
+            print(f"src/{file} is not what the chapters say:", difference(book.files[file], text), sep="\n")
+    if found:
+        raise Refused("run `tangle.py` to write src/ from the chapters", status=1)
 
 
 def origin(root: Path, book: Book, file: str, number: int) -> Line | None:
     """The line of a tangled file that this line below src/ is, edits made by hand allowed for."""
-    lines, now = book.files.get(file, []), split(plain(on_disk(root / "src" / file) or ""))[:-1]
-    at = number - 1
-    for _, j, k, m in changes([line.text for line in lines], now):
-        if k < number <= m:
-            return None
-        if m < number:
-            at = number - 1 + j - m
-    return lines[at] if 0 <= at < len(lines) and lines[at].row else None
+    lines, now = book.files.get(file, []), split(on_disk(root / "src" / file) or "")
+    regions = changes([line.text for line in lines], now)
+    at = number - 1 + sum(j - i - (m - k) for i, j, k, m in regions if m < number)
+    new = any(k < number <= m for _, _, k, m in regions)
+    return lines[at] if not new and 0 <= at < len(lines) and lines[at].row else None
 
 
 def where(root: Path, place: str) -> None:
@@ -927,12 +824,15 @@ def where(root: Path, place: str) -> None:
         if full.is_relative_to(root.resolve()) and full.exists():
             path = full.relative_to(root.resolve()).as_posix()
             break
+    file = path.removeprefix("src/")
     if path in book.texts:
+        imported = {x.text for part in book.listings for x in part.head.imports
+                    if (x.chapter, x.row) == (path, number)}
         found = [(f"src/{file}", i, x.indent) for file, lines in book.files.items()
-                 for i, x in enumerate(lines, 1) if (x.chapter, x.row) == (path, number)]
-        found = found or imported(book, path, number)
-    elif path.removeprefix("src/") in book.files:
-        line = origin(root, book, path.removeprefix("src/"), number)
+                 for i, x in enumerate(lines, 1) if (x.chapter, x.row) == (path, number)
+                 or imported & {y.text for y in read_head([x.text], False).imports}]
+    elif file in book.files:
+        line = origin(root, book, file, number)
         found = [(line.chapter, line.row, -line.indent)] if line else []
     else:
         raise Refused(f"{path} is neither a chapter nor a tangled file")
@@ -947,7 +847,7 @@ def contents(root: Path) -> None:
     book = sound(root)
     for file, lines in book.files.items():
         print(f"src/{file} ({len(lines)} lines)")
-        for part in book.inside(file):
+        for part in book.inside[file]:
             print(f"    {part.chapter}:{part.line}  {part.name or ''}".rstrip())
 
 
@@ -955,18 +855,16 @@ def attempt(verb: Callable[..., None], *arguments) -> int:
     """Run a verb, or say what stops it; the exit status."""
     try:
         verb(*arguments)
-        return 0
-    except Refused as error:
-        print(error, file=sys.stderr, flush=True)
-        return error.status
-    except OSError as error:
-        print(f"{error.filename}: {error.strerror}", file=sys.stderr, flush=True)
-        return 2
+    except (Refused, OSError) as error:
+        told = f"{error.filename}: {error.strerror}" if isinstance(error, OSError) else error
+        print(told, file=sys.stderr, flush=True)
+        return getattr(error, "status", 2)
+    return 0
 
 
 def main(arguments: list[str] | None = None) -> int:
-    verbs = {"tangle": tangle, "check": check, "stitch": stitch, "watch": watch, "where": where,
-             "list": contents}
+    verbs = {"tangle": tangle, "check": check, "stitch": partial(tangle, edits="stitched"),
+             "watch": watch, "where": where, "list": contents}
     parser = argparse.ArgumentParser(prog="tangle.py", description=__doc__,
                                      formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("verb", nargs="?", default="tangle", metavar="VERB", choices=verbs)
@@ -977,7 +875,7 @@ def main(arguments: list[str] | None = None) -> int:
     given = parser.parse_args(arguments)
     if (given.verb == "where") != bool(given.place) or given.discard and given.verb != "tangle":
         parser.error("where takes FILE:LINE, tangling takes --discard, and no other verb does")
-    more = [x for x in (given.place, given.discard) if x]
+    more = [given.place] if given.place else ["dropped"] if given.discard else []
     return attempt(verbs[given.verb], given.root, *more)
 
 
