@@ -29,10 +29,10 @@ import sys
 import time
 import warnings
 import zipfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from functools import lru_cache, partial
-from itertools import dropwhile, pairwise
+from itertools import chain, dropwhile, pairwise, takewhile
 from pathlib import Path, PurePosixPath
 from typing import NamedTuple
 
@@ -107,15 +107,19 @@ class Book:
     files: dict[str, list[Line]] = field(default_factory=dict)
     seams: dict[str, list[tuple[int, Seam]]] = field(default_factory=dict)  # before which lines
 
-    def source(self, file: str) -> str | None:
-        """A file's text; None if no listing makes it."""
-        lines = self.files.get(file)
-        return None if lines is None else "".join(f"{line.text}\n" for line in lines)
+    @property
+    def plain(self) -> dict[str, list[str]]:
+        """The lines of each file."""
+        return {file: [line.text for line in lines] for file, lines in self.files.items()}
+
+    def source(self, file: str) -> str:
+        return joined(line.text for line in self.files[file])
 
 
 # ------------------------------------------------------------ from a chapter to its listings
 
 ROW = re.compile(r"[^\r\n]*(?:\r\n?|\n)|[^\r\n]+$")
+MEMORY = ".tangle/memory.json"
 REFERENCE = re.compile(r"^( *)<<([^<>]+)>> *$")
 ATTRIBUTE = re.compile(r"""(file|name)=(?:"([^"]*)"|'([^']*)'|([^\s"']+))(?:\s+|$)""")
 LISTING = re.compile(
@@ -130,6 +134,10 @@ MARKDOWN.core.ruler.enableOnly(["normalize", "block"])
 def split(text: str) -> list[str]:
     """A text's lines, whatever their ends, without a byte order mark."""
     return [row.rstrip("\r\n") for row in ROW.findall(text.removeprefix("\ufeff"))]
+
+
+def joined(lines: Iterable[str]) -> str:
+    return "".join(f"{line}\n" for line in lines)
 
 
 def read_info(info: str) -> dict[str, str]:
@@ -198,7 +206,7 @@ CONTINUES = re.compile(r" *(?:[)\]}]|(?:else|elif|except|finally)\b)")
 
 def read_head(lines: list[str], docstring: bool, chapter: str = "", first: int = 1) -> Head:
     """The docstring, where there may be one, and the imports that come before anything else."""
-    text = "".join(f"{line}\n" for line in lines)
+    text = joined(lines)
     match = STRING.match(text) if docstring else None
     block = IMPORTS.match(text, match.end() if match else 0)[0]
     doc, imports, stop = match[0].count("\n") if match else 0, [], 0
@@ -238,13 +246,17 @@ def import_lines(imports: list[Line], book: Book) -> list[Line]:
     return lines
 
 
+def blank(text: str) -> bool:
+    return not text.strip()
+
+
 def indentation(text: str) -> int:
     return len(text) - len(text.lstrip())
 
 
 def unfold(book: Book, part: Listing, indent: int) -> Iterator[Line]:
     """The lines of a listing, without its imports and with its references replaced."""
-    yield Seam("<", part.chapter, part.first, indent, part)
+    yield Seam("<", part.chapter, part.first + part.head.rest, indent, part)
     for row, text in enumerate(part.lines, part.first):
         if name := book.uses.get((part.chapter, row)):
             for piece in book.fragments[name]:
@@ -296,14 +308,14 @@ def blank_lines(before: list[Line], text: str, defines: bool, beside: bool) -> i
 
 
 @lru_cache(maxsize=1000)
-def python_problems(lines: tuple[Line, ...]) -> list[Problem]:
+def not_python(lines: tuple[Line, ...]) -> list[Problem]:
     """The first reason why these lines are not Python, if they are not, where it stands."""
     if any(REFERENCE.match(line.text) for line in lines):
         return []  # it is not whole, which is another problem
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
-            compile("".join(f"{x.text}\n" for x in lines), "listing", "exec", dont_inherit=True)
+            compile(joined(x.text for x in lines), "listing", "exec", dont_inherit=True)
     except (SyntaxError, ValueError, RecursionError, MemoryError, OverflowError) as error:
         row = getattr(error, "lineno", None) or len(lines)
         near = next(line for line in [*lines[row - 1::-1], *lines] if line.row)
@@ -381,17 +393,12 @@ def mistakes(book: Book, places: dict[str, list[tuple[Listing, int]]]) -> Iterat
 
 # ------------------------------------------------------------ from an edited file to its chapters
 
-class Edit(NamedTuple):
-    """Rows `start` up to `stop`, that one excluded, of a chapter become these lines."""
-    chapter: str
-    start: int
-    stop: int
-    lines: list[str]
+Edit = tuple[str, int, int, list[str]]  # of a chapter, rows i to j, j excluded, become these lines
 
 
 def apply(texts: dict[str, str], edits: list[Edit]) -> dict[str, str]:
     """The chapters with these edits made; every other byte stays."""
-    rows = {edit.chapter: ROW.findall(texts[edit.chapter]) for edit in edits}
+    rows = {chapter: ROW.findall(texts[chapter]) for chapter, *_ in edits}
     for chapter, start, stop, lines in sorted(edits, key=lambda edit: edit[:3])[::-1]:
         above = rows[chapter][start - 2]  # of this listing, or its fence
         end = above[len(above.rstrip("\r\n")):]
@@ -426,46 +433,35 @@ def regions(old: list[str], new: list[str]) -> Iterator[list[int]]:
         yield [at[i] + blank, at[j], to[k] + blank, to[m]]
 
 
-def ways(book: Book, file: str, i: int, j: int, text: list[str]) -> Iterator[list[Edit]]:
-    """Edits that could make this text of the lines i to j of a file, the best first.
+def ways(book: Book, file: str, i: int, j: int, new: list[str]) -> Iterator[list[Edit]]:
+    """Edits that could make the lines i to j of a file new, the best first.
 
-    Lines go to the listing that they come from, and new lines between two listings to the end of
-    the earlier one, or if that does not give the file back, to a place from there to the later.
+    Lines go to the listing that they come from, and lines between two listings to the end of the
+    earlier one, or if that does not give the file back, to a place from there to the later.
     """
-    def owners(lines: list[Line]) -> int:
-        return len({line.part for line in lines if line.row})
-
-    old, texts = book.files[file], [line.text for line in book.files[file]]
-    was = old[i:j]
-    if len(was) == len(text):
-        yield [Edit(x.chapter, x.row, x.row + 1, [new[x.indent:]])
-               for x, new in zip(was, text, strict=True) if x.row]
-    if not text:  # of lines that repeat, take away those of as few listings as can be
-        up = same(texts[:i][::-1], texts[:j][::-1])
-        down = same(texts[i:], texts[j:])
-        was = min((old[n:n + j - i] for n in (i, i - up, i + down)), key=owners)
-    owned = [line for line in was if line.row]
-    gone = [Edit(line.chapter, line.row, line.row + 1, []) for line in owned]
-    if not text:
+    lines, texts = book.files[file], book.plain[file]
+    if len(new) == j - i:
+        yield [(x.chapter, x.row, x.row + 1, [text[x.indent:]])
+               for x, text in zip(lines[i:j], new, strict=True) if x.row]
+    same_left = [i] if new else [
+        i, i - same(texts[:i][::-1], texts[:j][::-1]), i + same(texts[i:], texts[j:])]
+    owned = min(([x for x in lines[n:n + j - i] if x.row] for n in same_left),
+                key=lambda removed: len({x.part for x in removed}))
+    gone = [(x.chapter, x.row, x.row + 1, []) for x in owned]
+    if not new:
         yield gone
-    elif owners(owned) < 2:
-        start, stop = i, j
-        while start and not texts[start - 1].strip():
-            start -= 1
-        while stop < len(old) and not texts[stop].strip():
-            stop += 1
-        spots = [(x.chapter, x.row + 1, x.indent) for x in owned or old[:start] if x.row][-1:]
-        spots += [(seam.part.chapter, seam.row, seam.indent)
-                  for at, seam in book.seams[file] if start <= at <= j]
-        spots += [(x.chapter, x.row, x.indent) for x in owned + old[stop:] if x.row][:1]
-        below = [*dropwhile(lambda x: not x.strip(), text), *texts[j:stop]]
+    elif len({x.part for x in owned}) < 2:
+        start = next((n for n in range(i, 0, -1) if texts[n - 1].strip()), 0)
+        above = [x for x in owned or lines[:start] if x.row][-1:]
+        seams = [seam for n, seam in book.seams[file] if start <= n <= j]
+        spots = [(x.chapter, x.row + (x in above), x.indent) for x in above + seams]
+        gap = [*takewhile(blank, texts[j:])]
         for chapter, row, indent in dict.fromkeys(spots):
-            for lines in [text, below]:
-                if all(x.startswith(" " * indent) for x in lines if x.strip()):
-                    fitting = [x[indent:] if x.strip() else x for x in lines]
-                    yield [*gone, Edit(chapter, row, row, fitting)]
-    if text and (tail := same(texts[i:j][::-1], text[::-1])):
-        yield from ways(book, file, i, j - tail, text[:-tail])
+            for lines in new, [*dropwhile(blank, new), *gap]:  # the blank lines above, or below
+                if all(x.startswith(" " * indent) or blank(x) for x in lines):
+                    yield [*gone, (chapter, row, row, [x if blank(x) else x[indent:] for x in lines])]
+    if new and (tail := same(texts[i:j][::-1], new[::-1])):
+        yield from ways(book, file, i, j - tail, new[:-tail])
 
 
 def move_imports(book: Book, file: str, now: list[str]) -> Iterator[Edit]:
@@ -486,42 +482,40 @@ def move_imports(book: Book, file: str, now: list[str]) -> Iterator[Edit]:
             if lines:
                 lines = [""] * bool(doc) + lines + [""] * (rest == doc)
             stop = stop if lines or doc else rest
-            yield Edit(part.chapter, part.first + doc, part.first + stop, lines)
+            yield part.chapter, part.first + doc, part.first + stop, lines
 
 
-def unpick(base: Book, now: dict[str, list[str]]) -> tuple[dict[str, str], list[Problem]]:
-    """The chapters that make these files what they are now, and what has no place in them.
+def unpick(book: Book, now: dict[str, list[str]]) -> tuple[Book, list[Problem]]:
+    """The book that makes these files what they are now, and what has no place in it.
 
-    Whether they do is judged by tangling them: every file must come back, edited or not.
+    Whether an edit is right is judged by tangling: every file must come back, edited or not.
     """
-    def tangled(book: Book) -> dict[str, list[str]]:
-        return {file: [line.text for line in lines] for file, lines in book.files.items()}
-
-    moves = [edit for file in now for edit in move_imports(base, file, now[file])]
-    book = assemble(apply(base.texts, moves))
-    old = tangled(book)
-    changed = [(file, *region) for file in now for region in regions(old[file], now[file])]
-    best = [next(ways(book, file, i, j, now[file][k:m]), []) for file, i, j, k, m in changed]
-    if tangled(whole := assemble(apply(book.texts, sum(best, [])))) == old | now:
-        return whole.texts, []
+    book = assemble(apply(book.texts, [x for file in now for x in move_imports(book, file, now[file])]))
+    old = book.plain
+    found = [(file, *region) for file in now for region in regions(old[file], now[file])]
+    best = [next(ways(book, file, i, j, now[file][k:m]), []) for file, i, j, k, m in found]
+    whole = assemble(apply(book.texts, list(chain(*best))))
+    if whole.plain == old | now:
+        return whole, []
     edits: list[Edit] = []  # one change after the other, each in the first way that is right
     done, problems = old, {}
-    for file, i, j, k, m in changed:
+    for file, i, j, k, m in found:
         goal = done | {file: now[file][:m] + old[file][j:]}
         right = (way for way in ways(book, file, i, j, now[file][k:m])
-                 if tangled(assemble(apply(book.texts, edits + way))) == goal)
+                 if assemble(apply(book.texts, edits + way)).plain == goal)
         if file in problems:
             continue
         if (way := next(right, None)) is not None:
             edits, done = edits + way, goal
             continue
         lines = book.files[file]
-        near = [f"{x.chapter}:{x.row}" for x in lines[i:j] or lines[max(i - 1, 0):j + 1] if x.row]
-        problems[file] = Problem(f"src/{file}", min(k + 1, len(now[file])), (
+        near = ([f"{x.chapter}:{x.row}" for x in lines[i:j] if x.row] or
+                [f"{x.chapter}:{x.row}" for x in lines[max(i - 1, 0):j + 1] if x.row])
+        problems[file] = Problem(f"src/{file}", k + 1, (
             f"no one place near {' and '.join(dict.fromkeys(near[:1] + near[-1:]))} gives this back "
             "(the first line, the order of imports and the blank lines between listings are the "
             "tangler's); make the change there"))
-    return apply(book.texts, edits), list(problems.values())
+    return assemble(apply(book.texts, edits)), list(problems.values())
 
 
 def merge(base: list[str], ours: list[str], theirs: list[str]) -> tuple[list[str], list[list]]:
@@ -548,43 +542,40 @@ def reading_order(toc: str) -> dict[str, int]:
     return {name if name.endswith(".md") else f"{name}.md": i for name, i in found}
 
 
-def load(root: Path) -> Book:
-    """The book in this folder, read and checked."""
-    texts: dict[str, str] = {}
-    problems: list[Problem] = []
-    toc, src = on_disk(root / "_toc.yml"), (root / "src").resolve()
-    if toc is None:
-        problems = [Problem("_toc.yml", 1, f"not found in {root}; say where the book is with --root")]
-    for chapter, row in reading_order(toc or "").items():
-        text = on_disk(root / chapter)
+def load(root: Path, python: bool = True) -> Book:
+    """The book in this folder, read and checked, its Python too if asked."""
+    order = reading_order(on_disk(root / "_toc.yml") or "")
+    found = {chapter: on_disk(root / chapter) for chapter in order}
+    book = assemble({chapter: text or "" for chapter, text in found.items()})
+
+    def wrong(path: str, row: int, message: str) -> None:
+        book.problems.append(Problem(path, row, message))
+
+    if not order:
+        wrong("_toc.yml", 1, f"names no chapters in {root}; say where the book is with --root")
+    for chapter, text in found.items():
         if text is None:
-            message = f"{chapter} is not there; write it, or take this line out"
-            problems.append(Problem("_toc.yml", row, message))
+            wrong("_toc.yml", order[chapter], f"{chapter} is not there; write it, or take this line out")
         elif bad := re.search("[\udc80-\udcff]", text):
-            message = "bytes that are not UTF-8; save the file as UTF-8"
-            problems.append(Problem(chapter, len(split(text[:bad.start()] + ".")), message))
-        texts[chapter] = text or ""
-    for path in sorted((root / "book").rglob("*.md")):
+            row = len(split(text[:bad.end()]))
+            wrong(chapter, row, "bytes that are not UTF-8; save the file as UTF-8")
+    for path in sorted(root.glob("book/**/*.md")):
         chapter = path.relative_to(root).as_posix()
-        if chapter not in texts and (found := read_chapter(chapter, on_disk(path) or "")[0]):
-            message = "a listing in a chapter that _toc.yml does not name; add it there"
-            problems.append(Problem(chapter, found[0].line, message))
-    book = assemble(texts)
+        for part in read_chapter(chapter, on_disk(path) or "")[0] * (chapter not in order):
+            wrong(chapter, part.line, "a listing in a chapter that _toc.yml does not name; add it there")
     for part in book.listings:
-        if part.file and not (src / part.file).resolve().is_relative_to(src):
-            message = f"file={part.file} leaves src/ through a symbolic link; remove the link"
-            problems.append(Problem(part.chapter, part.line, message))
-    for lines in book.files.values():
-        problems += python_problems(tuple(lines))
-    place = {"_toc.yml": -1} | {chapter: i for i, chapter in enumerate(texts)}
-    book.problems = sorted({*problems, *book.problems}, key=lambda problem: (
-        place.get(problem.path, len(texts)), problem.row, problem.message))
+        if part.file and not (root / "src" / part.file).resolve().is_relative_to((root / "src").resolve()):
+            wrong(part.chapter, part.line, f"file={part.file} leaves src/ through a symbolic link; remove the link")
+    book.problems += [x for lines in book.files.values() if python for x in not_python(tuple(lines))]
+    place = {"_toc.yml": -1} | {chapter: i for i, chapter in enumerate(order)}
+    book.problems = sorted({*book.problems}, key=lambda problem: (
+        place.get(problem.path, len(place)), problem.row, problem.message))
     return book
 
 
-def sound(root: Path) -> Book:
+def sound(root: Path, python: bool = True) -> Book:
     """The book in this folder, if nothing is wrong with it."""
-    if (book := load(root)).problems:
+    if (book := load(root, python)).problems:
         raise Refused(*book.problems)
     return book
 
@@ -601,6 +592,8 @@ def write(path: Path, text: str) -> None:
     """Write a file whole or not at all."""
     path = path.resolve()
     path.parent.mkdir(parents=True, exist_ok=True)
+    if path.exists() and not path.stat().st_mode & 0o200:
+        raise PermissionError(13, "is read-only; make it writable, or remove it", str(path))
     temporary = path.with_name(f".{path.name}.tmp")
     try:
         with open(temporary, "wb") as file:
@@ -615,99 +608,85 @@ def write(path: Path, text: str) -> None:
         raise
 
 
-def remove(root: Path, name: str) -> None:
-    """Remove a file below src/, and the folders this leaves empty."""
-    (root / name).unlink(missing_ok=True)
-    for folder in list((root / name).parents)[:name.count("/") - 1]:
-        if folder.is_dir() and all(item.name == "__pycache__" for item in folder.iterdir()):
-            shutil.rmtree(folder)
+def remove(path: Path) -> None:
+    """Remove a file, and the folders this leaves empty."""
+    path.unlink(missing_ok=True)
+    while all(item.name == "__pycache__" for item in path.parent.iterdir()):
+        path = path.parent
+        shutil.rmtree(path)
 
 
 @contextlib.contextmanager
 def alone(root: Path) -> Iterator[None]:
-    """One run at a time in one book; what a run that was killed has begun is finished first."""
+    """One run at a time in one book."""
     (root / ".tangle").mkdir(exist_ok=True)
     with open(root / ".tangle" / "lock", "w") as lock:
         if fcntl:
             fcntl.flock(lock, fcntl.LOCK_EX)
-        finish(root)
         yield
 
 
-def remembered(root: Path) -> tuple[list[dict[str, str]], dict[str, list[str | None]]]:
-    """src/ as it was last tangled, and what is still to write: each file's old and new text.
+def remembered(root: Path) -> list[dict[str, list[str]]]:
+    """What src/ may have been tangled as: the last time, or also the time before if that was cut off.
 
     This is kept in .tangle/, which git ignores: no merge and no change of branch can break it.
     """
     try:
-        memory = json.loads(on_disk(root / ".tangle" / "memory.json") or "")
-        return memory["src"], memory["work"]
-    except (ValueError, TypeError, KeyError):
-        return [], {}
+        return [dict(src.items()) for src in json.loads(on_disk(root / MEMORY) or "[]")]
+    except (ValueError, TypeError, AttributeError):
+        return []
 
 
-def finish(root: Path) -> bool:
-    """Write what is still to write, unless a file is neither as it was nor as it shall be."""
-    known, work = remembered(root)
-    whole = all(on_disk(root / name) in pair for name, pair in work.items())
-    for name, (_, text) in work.items() if whole else ():
-        if text is None:
-            remove(root, name)
-        elif on_disk(root / name) != text:
-            write(root / name, text)
-    if work or known[1:]:
-        memory = {"src": known[:1] if whole else known[1:], "work": {}}
-        write(root / ".tangle" / "memory.json", json.dumps(memory))
-    return whole
-
-
-def settle(root: Path, book: Book, past: dict[str, list[str]]) -> None:
-    """Make the chapters and src/ what this book says, and remember it."""
-    known, _ = remembered(root)
-    src = {file: book.source(file) for file in book.files}
-    wanted = {name: text for name, text in book.texts.items() if on_disk(root / name) != text}
-    wanted |= {f"src/{file}": src.get(file) for file in drift(root, book)
-               if file in src or file in past}
-    for path in map(root.joinpath, wanted):
-        if path.exists() and not path.stat().st_mode & 0o200:
-            raise PermissionError(13, "is read-only; make it writable, or remove it", str(path))
-    if wanted or known != [src]:
-        work = {name: (on_disk(root / name), text) for name, text in wanted.items()}
-        memory = {"src": [src, *known], "work": work}
-        write(root / ".tangle" / "memory.json", json.dumps(memory))
-        if not finish(root):
-            raise Refused("a file was saved meanwhile; nothing was written: run this again", status=1)
-    for name, text in wanted.items():
-        print(f"{'removed' if text is None else 'wrote'} {name}")
-
-
-def drift(root: Path, book: Book) -> dict[str, str | None]:
-    """The files of src/ that are not what the book says; those that begin with a dot are an editor's."""
-    paths = [path.relative_to(root / "src") for path in sorted(root.glob("src/**/*.py"))]
-    found = {path.as_posix() for path in paths if not any(x.startswith(".") for x in path.parts)}
-    texts = {file: on_disk(root / "src" / file) for file in [*sorted(found - book.files.keys()), *book.files]}
-    plain = {file: text and "".join(f"{x}\n" for x in split(text)) for file, text in texts.items()}
-    return {file: text for file, text in plain.items() if text != book.source(file)}
-
-
-def history(root: Path) -> dict[str, list[str]]:
-    """What each file of src/ may have been tangled as: the last time here, and from git's HEAD."""
-    known, _ = remembered(root)
+def history(root: Path) -> dict[str, list[list[str]]]:
+    """What each file of src/ may have been tangled as, last here, or as git has the book at HEAD."""
+    known = remembered(root)
     command = ["git", "-C", root, "archive", "--format=zip", "-0", "HEAD", "--", "_toc.yml", "*.md"]
     try:
         data = subprocess.run(command, capture_output=True, check=True).stdout
         archive = zipfile.ZipFile(io.BytesIO(data))
         order = reading_order(archive.read("_toc.yml").decode())
-        head = assemble({name: archive.read(name).decode() for name in order})
-        known.append({file: head.source(file) for file in head.files})
+        known.append(assemble({name: archive.read(name).decode() for name in order}).plain)
     except (OSError, ValueError, KeyError, subprocess.CalledProcessError):
         pass  # there is no git here, or no book in it
     return {file: [src[file] for src in known if file in src] for src in known for file in src}
 
 
-def difference(old: list[Line], text: str) -> str:
-    """The changes from these lines to a text, each at its chapter line."""
-    out, was, now = [], [line.text for line in old], split(text)
+def drift(root: Path, book: Book) -> dict[str, list[str] | None]:
+    """The files of src/ that are not what the book says. Names with a dot in front are an editor's."""
+    paths = [path.relative_to(root / "src") for path in sorted(root.glob("src/**/*.py"))]
+    names = [path.as_posix() for path in paths if not re.search(r"(^|/)\.", path.as_posix())]
+    texts = {file: on_disk(root / "src" / file) for file in dict.fromkeys([*names, *book.files])}
+    lines = {file: None if text is None else split(text) for file, text in texts.items()}
+    return {file: lines[file] for file in lines if lines[file] != book.plain.get(file)}
+
+
+def settle(root: Path, book: Book, src: list[str]) -> None:
+    """Write the chapters, then these files of src/, as the book has them, and remember that.
+
+    If it is killed among the chapters, src/ is still as it was edited, to be stitched again; if
+    it is killed later, each file is known as it was and as it shall be, and is tangled again.
+    """
+    for chapter, text in book.texts.items():
+        if (was := on_disk(root / chapter)) != text:
+            rows = [Line(row, chapter, i) for i, row in enumerate(split(was), 1)]
+            print(difference(rows, split(text)))
+            write(root / chapter, text)
+            print(f"wrote {chapter}")
+    known, new = remembered(root), book.plain
+    if src or known != [new]:
+        write(root / MEMORY, json.dumps([new, *known]))
+        for file in src:
+            if file in new:
+                write(root / "src" / file, book.source(file))
+            else:
+                remove(root / "src" / file)
+            print(f"{'wrote' if file in new else 'removed'} src/{file}")
+        write(root / MEMORY, json.dumps([new]))
+
+
+def difference(old: list[Line], now: list[str]) -> str:
+    """The changes from these lines to others, each at its chapter line."""
+    out, was = [], [line.text for line in old]
     for i, j, k, m in changes(was, now):
         near = next((line for line in [*old[i:], *old[i::-1]] if line.row), Line(""))
         out += [f"  {near.chapter}:{near.row}", *(f"  - {x}" for x in was[i:j]),
@@ -718,60 +697,59 @@ def difference(old: list[Line], text: str) -> str:
 # ------------------------------------------------------------ the verbs
 
 def tangle(root: Path, edits: str = "kept") -> None:
-    """Write src/ from the chapters. Edits made by hand in src/ stop it, or are dropped, or stitched.
+    """Write src/ from the chapters. Edits made by hand stop this, or are "stitched" or "dropped".
 
     A file that is gone from src/ is no edit: it is written again.
     """
     with alone(root):
-        book = sound(root)
-        found = drift(root, book)
+        was = book = sound(root, python=edits != "stitched")
+        found = drift(root, was)
         past = history(root) if found else {}
-        edited = {file: text for file, text in found.items() if text is not None
-                  and text not in past.get(file, []) and (edits == "stitched" or file in book.files or file in past)}
+        edited = {file: lines for file, lines in found.items()
+                  if lines is not None and lines not in past.get(file, [])}
+        ours = {file: lines for file, lines in edited.items() if file in was.files or file in past}
         if edits == "stitched":
-            was, book = book, stitched(book, edited, past)
-            for chapter in [x for x in was.texts if book.texts[x] != was.texts[x]]:
-                rows = enumerate(split(was.texts[chapter]), 1)
-                print(difference([Line(x, chapter, i) for i, x in rows], book.texts[chapter]))
-        elif edited and edits == "kept":
-            for file, text in edited.items():
-                lines = book.files.get(file) or [Line(x) for x in split(past[file][0])]
-                print(f"src/{file} was edited by hand:", difference(lines, text), sep="\n")
+            book = stitched(was, edited, past)
+        elif ours and edits == "kept":
+            show(ours, was)
             raise Refused("nothing was written; `tangle.py stitch` carries the edits into the "
                           "book, `tangle.py --discard` drops them", status=1)
-        settle(root, book, past)
+        if drift(root, was) != found or any(
+                on_disk(root / chapter) != text for chapter, text in was.texts.items()):
+            raise Refused("a file was saved meanwhile; nothing was written: run this again", status=1)
+        settle(root, book, [file for file in drift(root, book) if file in book.files or file in past])
 
 
-def stitched(book: Book, edited: dict[str, str], past: dict[str, list[str]]) -> Book:
-    """The book with the edits made by hand in src/: all of them, or it is refused.
+def stitched(book: Book, edited: dict[str, list[str]], past: dict[str, list[list[str]]]) -> Book:
+    """The book with the edits made by hand in src/, all of them, or it is refused.
 
     Where chapters were changed too, both changes stand, or are shown where they meet.
     """
     goal, problems = {}, []
-    for file, text in edited.items():
-        path, now, lines = f"src/{file}", split(text), book.files.get(file, [])
+    for file, ours in edited.items():
+        path, lines, theirs = f"src/{file}", book.files.get(file, []), book.plain.get(file, [])
         if not lines or file not in past:
             problems.append(Problem(path, 1, "no listing makes this file; take it away, "
                                     f"write ```python file={file} in a chapter, and put it back"))
-        elif found := python_problems(tuple(Line(x, path, i) for i, x in enumerate(now, 1))):
-            problems += found
-        else:
-            bases = [split(known) for known in past[file]]
-            base = min(bases, key=lambda base: sum(m - k + j - i for i, j, k, m in changes(base, now)))
-            theirs = [line.text for line in lines]
-            goal[file], met = merge(base, now, theirs)
-            for i, j, k, m in met:
-                near = next(line for line in lines[i:] + lines[i::-1] if line.row)
-                problems.append(Problem(near.chapter, near.row, "\n    ".join([
-                    "changed here and in src/; make the two agree, then stitch again",
-                    *(f"chapter: {x}" for x in theirs[i:j]), *(f"src:     {x}" for x in now[k:m])])))
-    texts, unplaced = unpick(book, goal)
-    new = assemble(texts)
-    problems += unplaced + [problem._replace(message=f"after the edits in src/: {problem.message}")
-                            for problem in new.problems]
+            continue
+        problems += not_python(tuple(Line(x, path, i) for i, x in enumerate(ours, 1)))
+        base = min(past[file], key=lambda base: sum(
+            j - i + m - k for i, j, k, m in changes(base, ours)))
+        goal[file], met = merge(base, ours, theirs)
+        for i, j, k, m in met:
+            near = next(line for line in lines[i:] + lines[i::-1] if line.row)
+            problems.append(Problem(near.chapter, near.row, "\n    ".join([
+                "changed here and in src/; make the two agree, then stitch again",
+                *(f"chapter: {x}" for x in theirs[i:j]), *(f"src:     {x}" for x in ours[k:m])])))
+    if not problems:
+        book, problems = unpick(book, goal)
+    if not problems:
+        problems = [problem._replace(message=f"after the edits in src/: {problem.message}")
+                    for problem in [
+                        *book.problems, *chain(*(not_python(tuple(x)) for x in book.files.values()))]]
     if problems:
         raise Refused(*problems, "nothing was written", status=1)
-    return new
+    return book
 
 
 def watch(root: Path, pause: float = 0.05) -> None:
@@ -790,25 +768,30 @@ def watch(root: Path, pause: float = 0.05) -> None:
             time.sleep(pause)
 
 
+def show(found: dict[str, list[str] | None], book: Book) -> None:
+    """Print how files of src/ differ from what the book says."""
+    for file, lines in found.items():
+        if file not in book.files:
+            print(f"src/{file} is made by no listing")
+        elif lines is None:
+            print(f"src/{file} is not there")
+        else:
+            print(f"src/{file} is not what the chapters say:")
+            print(difference(book.files[file], lines))
+
+
 def check(root: Path) -> None:
     """Compare src/ with what the chapters say."""
     book = sound(root)
-    found = drift(root, book)
-    for file, text in found.items():
-        if file not in book.files:
-            print(f"src/{file} is made by no listing")
-        elif text is None:
-            print(f"src/{file} is not there")
-        else:
-            print(f"src/{file} is not what the chapters say:", difference(book.files[file], text), sep="\n")
-    if found:
+    if found := drift(root, book):
+        show(found, book)
         raise Refused("run `tangle.py` to write src/ from the chapters", status=1)
 
 
 def origin(root: Path, book: Book, file: str, number: int) -> Line | None:
     """The line of a tangled file that this line below src/ is, edits made by hand allowed for."""
     lines, now = book.files.get(file, []), split(on_disk(root / "src" / file) or "")
-    regions = changes([line.text for line in lines], now)
+    regions = changes(book.plain.get(file, []), now)
     at = number - 1 + sum(j - i - (m - k) for i, j, k, m in regions if m < number)
     new = any(k < number <= m for _, _, k, m in regions)
     return lines[at] if not new and 0 <= at < len(lines) and lines[at].row else None
