@@ -177,13 +177,13 @@ def test_a_save_between_reading_and_writing_is_not_overwritten(desk, monkeypatch
     desk.write(one=listing("x = 1"))
     desk.good()
     desk.write(one=listing("x = 2"))
-    real = tangle.commit
+    real = tangle.history
 
-    def late(root, changes, texts):
+    def late(root):
         desk.src().write_text("saved = 1\n")
-        return real(root, changes, texts)
+        return real(root)
 
-    monkeypatch.setattr(tangle, "commit", late)
+    monkeypatch.setattr(tangle, "history", late)
     run = desk.run()
     assert (run.status, run.err) == (
         1, "a file was saved meanwhile; nothing was written: run this again\n")

@@ -195,7 +195,8 @@ def test_a_hand_edit_is_never_overwritten(desk):
     desk.write(one="Text.\n" + listing("x = 5\ny = 2"))
     run = desk.run()
     assert (run.status, run.out.splitlines(), run.err) == (1, [
-        "src/p/a.py was edited by hand:", "  book/one.md:4", "  - y = 2", "  + y = 3", "  + z = 4"],
+        "src/p/a.py is not what the chapters say:", "  book/one.md:3", "  - x = 5", "  - y = 2",
+        "  + x = 1", "  + y = 3", "  + z = 4"],
         "nothing was written; `tangle.py stitch` carries the edits into the book, "
         "`tangle.py --discard` drops them\n")
     assert desk.src().read_bytes() == before["src/p/a.py"]
@@ -219,7 +220,7 @@ def test_a_file_that_was_there_before_is_not_taken(desk):
     desk.src().write_text("mine = 1\n")
     run = desk.run()
     assert run.status == 1
-    assert run.out.startswith("src/p/a.py was edited by hand:\n")
+    assert run.out.startswith("src/p/a.py is not what the chapters say:\n")
     assert desk.read() == "mine = 1\n"
 
 
@@ -284,7 +285,7 @@ def test_a_fresh_clone_is_no_conflict_and_still_knows_an_edit(desk, tmp_path_fac
 def test_a_broken_memory_is_no_memory(desk, kept):
     desk.write(one=listing("x = 1"))
     desk.good()
-    (desk.root / ".tangle" / "last.json").write_text(kept)
+    (desk.root / ".tangle" / "memory.json").write_text(kept)
     desk.good()
     desk.write(one=listing("x = 2"))
     assert desk.body() == "x = 1\n"
@@ -303,8 +304,8 @@ def test_check_shows_the_drift_and_writes_nothing(desk):
     before = desk.tree()
     run = desk.run("check")
     assert (run.status, run.out.splitlines()) == (1, [
-        "src/p/c.py is made by no listing",
         "src/p/a.py is not what the chapters say:", "  book/one.md:2", "  - x = 1", "  + x = 2",
+        "src/p/c.py is made by no listing",
         "src/p/b.py is not there"])
     assert run.err == "run `tangle.py` to write src/ from the chapters\n"
     assert desk.tree() == before
