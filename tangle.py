@@ -350,8 +350,8 @@ def assemble(texts: dict[str, str]) -> Book:
         try:
             write_out(book, path)
         except RecursionError:
-            book.problems.append(Problem(parts[0].chapter, parts[0].line, "fragments are nested too "
-                                         "deep below this listing; write some of them out"))
+            wrong = "fragments are nested too deep below this listing; write some of them out"
+            book.problems.append(Problem(parts[0].chapter, parts[0].line, wrong))
     return book
 
 
@@ -369,7 +369,7 @@ def mistakes(book: Book, places: dict[str, list[tuple[Listing, int]]]) -> Iterat
     in_cycle: set[str] = set()
     for name, [(first, at), *again] in places.items():
         if first.chapter not in [part.chapter for part in book.fragments.get(name, [])]:
-            near = difflib.get_close_matches(name, book.fragments.keys() - {name}, 1)
+            near = difflib.get_close_matches(name, [x for x in book.fragments if x != name], 1)
             cure = f"did you mean <<{near[0]}>>?" if near else f'add a listing with name="{name}"'
             yield Problem(first.chapter, at, f"<<{name}>> is not defined in this chapter; {cure}")
         for part, row in again:
@@ -412,25 +412,24 @@ def same(old: list, new: list) -> int:
     return next((i for i, (a, b) in pairs if a != b), min(len(old), len(new)))
 
 
-def changes(old: list, new: list) -> list[list[int]]:
-    """Where two lists differ: each [i, j, k, m] says that old[i:j] has become new[k:m]."""
-    head = same(old, new)
-    tail = same(old[head:][::-1], new[head:][::-1])
-    a, b = old[head:len(old) - tail], new[head:len(new) - tail]
-    matcher = difflib.SequenceMatcher(None, a, b, autojunk=len(a) + len(b) > 5000)
-    return [[head + n for n in region] for tag, *region in matcher.get_opcodes() if tag != "equal"]
+def changes(old: list[str], new: list[str]) -> list[list[int]]:
+    """Where two texts differ: each [i, j, k, m] says that old[i:j] has become new[k:m].
 
+    A line is taken together with the blank ones above it, as far as these differ too.
+    """
+    def strides(lines: list[str]) -> tuple[list[int], list[tuple[str, ...]]]:
+        ends = [0, *(i for i, line in enumerate(lines, 1) if line.strip() or i == len(lines))]
+        return ends, [tuple(lines[i:j]) for i, j in pairwise(ends)]
 
-def regions(old: list[str], new: list[str]) -> Iterator[list[int]]:
-    """Where two files differ, each line taken together with the blank lines before it."""
-    def ends(texts: list[str]) -> list[int]:
-        return [0, *(i for i, text in enumerate(texts, 1) if text.strip() or i == len(texts))]
-
-    at, to = ends(old), ends(new)
-    for i, j, k, m in changes([tuple(old[i:j]) for i, j in pairwise(at)],
-                              [tuple(new[i:j]) for i, j in pairwise(to)]):
-        blank = same(old[at[i]:at[j]], new[to[k]:to[m]])
-        yield [at[i] + blank, at[j], to[k] + blank, to[m]]
+    (at, a), (to, b) = strides(old), strides(new)
+    head = same(a, b)
+    tail = same(a[head:][::-1], b[head:][::-1])
+    matcher = difflib.SequenceMatcher(None, a[head:len(a) - tail], b[head:len(b) - tail],
+                                      autojunk=len(a) + len(b) > 5000)
+    regions = [(at[i + head], at[j + head], to[k + head], to[m + head])
+               for tag, i, j, k, m in matcher.get_opcodes() if tag != "equal"]
+    blanks = [same(old[i:j], new[k:m]) for i, j, k, m in regions]
+    return [[i + n, j, k + n, m] for (i, j, k, m), n in zip(regions, blanks, strict=True)]
 
 
 def ways(book: Book, file: str, i: int, j: int, new: list[str]) -> Iterator[list[Edit]]:
@@ -491,31 +490,29 @@ def unpick(book: Book, now: dict[str, list[str]]) -> tuple[Book, list[Problem]]:
     Whether an edit is right is judged by tangling: every file must come back, edited or not.
     """
     book = assemble(apply(book.texts, [x for file in now for x in move_imports(book, file, now[file])]))
-    old = book.plain
-    found = [(file, *region) for file in now for region in regions(old[file], now[file])]
+    found = [(file, *region) for file in now for region in changes(book.plain[file], now[file])]
     best = [next(ways(book, file, i, j, now[file][k:m]), []) for file, i, j, k, m in found]
     whole = assemble(apply(book.texts, list(chain(*best))))
-    if whole.plain == old | now:
+    if whole.plain == book.plain | now:
         return whole, []
-    edits: list[Edit] = []  # one change after the other, each in the first way that is right
-    done, problems = old, {}
-    for file, i, j, k, m in found:
-        goal = done | {file: now[file][:m] + old[file][j:]}
-        right = (way for way in ways(book, file, i, j, now[file][k:m])
-                 if assemble(apply(book.texts, edits + way)).plain == goal)
-        if file in problems:
-            continue
-        if (way := next(right, None)) is not None:
-            edits, done = edits + way, goal
-            continue
-        lines = book.files[file]
-        near = ([f"{x.chapter}:{x.row}" for x in lines[i:j] if x.row] or
-                [f"{x.chapter}:{x.row}" for x in lines[max(i - 1, 0):j + 1] if x.row])
-        problems[file] = Problem(f"src/{file}", k + 1, (
-            f"no one place near {' and '.join(dict.fromkeys(near[:1] + near[-1:]))} gives this back "
-            "(the first line, the order of imports and the blank lines between listings are the "
-            "tangler's); make the change there"))
-    return assemble(apply(book.texts, edits)), list(problems.values())
+    problems = []
+    for file, lines in now.items():  # one change after the other, each in the first way that is right
+        while found := changes(book.plain[file], lines):
+            i, j, k, m = found[0]
+            goal = book.plain | {file: lines[:m] + book.plain[file][j:]}
+            trials = (assemble(apply(book.texts, way)) for way in ways(book, file, i, j, lines[k:m]))
+            right = next((trial for trial in trials if trial.plain == goal), None)
+            if right is None:
+                rows = ([x for x in book.files[file][i:j] if x.row] or
+                        [x for x in book.files[file][max(i - 1, 0):j + 1] if x.row])
+                near = dict.fromkeys(f"{x.chapter}:{x.row}" for x in rows[:1] + rows[-1:])
+                problems.append(Problem(f"src/{file}", k + 1, (
+                    f"no one place near {' and '.join(near)} gives this back (the first line, the order "
+                    "of imports and the blank lines between listings are the tangler's); make the "
+                    "change there")))
+                break
+            book = right
+    return book, problems
 
 
 def merge(base: list[str], ours: list[str], theirs: list[str]) -> tuple[list[str], list[list]]:
@@ -802,23 +799,21 @@ def where(root: Path, place: str) -> None:
     match = re.fullmatch(r"(.+?):(\d+)(?::(\d+))?", place)
     if match is None:
         raise Refused(f"{place}: expected FILE:LINE, such as book/1957-bellman.md:120")
-    book, path, number, column = sound(root), match[1], int(match[2]), int(match[3] or 0)
-    for full in ((Path.cwd() / path).resolve(), (root / path).resolve()):  # as the caller sees it
-        if full.is_relative_to(root.resolve()) and full.exists():
-            path = full.relative_to(root.resolve()).as_posix()
-            break
-    file = path.removeprefix("src/")
-    if path in book.texts:
-        imported = {x.text for part in book.listings for x in part.head.imports
-                    if (x.chapter, x.row) == (path, number)}
-        found = [(f"src/{file}", i, x.indent) for file, lines in book.files.items()
-                 for i, x in enumerate(lines, 1) if (x.chapter, x.row) == (path, number)
-                 or imported & {y.text for y in read_head([x.text], False).imports}]
-    elif file in book.files:
-        line = origin(root, book, file, number)
+    book, number, column = sound(root), int(match[2]), int(match[3] or 0)
+    lines = {f"src/{file}": lines for file, lines in book.files.items()}
+    paths = os.path.relpath(match[1], root), match[1], f"src/{match[1]}"  # as the caller sees it
+    path = next((x for x in paths if x in book.texts or x in lines), None)
+    if path is None:
+        raise Refused(f"{match[1]} is neither a chapter nor a tangled file")
+    if path in lines:
+        line = origin(root, book, path.removeprefix("src/"), number)
         found = [(line.chapter, line.row, -line.indent)] if line else []
     else:
-        raise Refused(f"{path} is neither a chapter nor a tangled file")
+        imported = {x.text for part in book.listings for x in part.head.imports
+                    if (x.chapter, x.row) == (path, number)}
+        found = [(file, i, x.indent) for file in lines for i, x in enumerate(lines[file], 1)
+                 if (x.chapter, x.row) == (path, number)
+                 or imported & {y.text for y in read_head([x.text], False).imports}]
     for target, row, shift in found:
         print(f"{target}:{row}" + (f":{max(1, column + shift)}" if column else ""))
     if not found:

@@ -98,51 +98,52 @@ def test_a_stitched_edit_tangles_back_exactly_and_leaves_the_prose_alone(data, t
     base = assembled(texts)
     assume(base.files)
     file = data.draw(st.sampled_from(sorted(base.files)))
-    now = data.draw(edited([line.text for line in base.files[file]]))
-    try:
-        edits = tangle.Seams(base, file).unpick(now)
-    except tangle.Unplaced as error:
-        event(f"refused: {error.args[1][:30]}")
-        return
-    event("stitched")
-    book = tangle.assemble(tangle.apply(base.texts, edits))
-    assert [line.text for line in book.files[file]] == now
-    assert all(book.source(other) == base.source(other) for other in base.files if other != file)
-    assert prose(book) == prose(base)
+    now = data.draw(edited(base.plain[file]))
+    book, problems = tangle.unpick(base, {file: now})
+    event("refused" if problems else "stitched")
+    if not problems:
+        assert book.plain == base.plain | {file: now}
+        assert prose(book) == prose(base)
 
 
 @given(st.data(), chapters())
 def test_edits_of_both_sides_both_stand(data, texts):
-    """What src/ changed, carried into chapters that have more prose now."""
+    """What src/ changed, carried into chapters that have more prose now, and more code."""
     base = assembled(texts)
     assume(base.files)
     file = data.draw(st.sampled_from(sorted(base.files)))
-    now = data.draw(edited([line.text for line in base.files[file]]))
-    try:
-        edits = tangle.Seams(base, file).unpick(now)
-    except tangle.Unplaced:
-        return
+    now = data.draw(edited(base.plain[file]))
+    assume(not tangle.unpick(base, {file: now})[1])
     rows = {chapter: tangle.ROW.findall(text) for chapter, text in base.texts.items()}
-    fences = {chapter: [part.line for part in base.listings if part.chapter == chapter]
-              for chapter in rows}
     for chapter, lines in rows.items():  # a paragraph before some listing, and one at the end
+        fences = [part.line for part in base.listings if part.chapter == chapter]
         if lines and not lines[-1].endswith("\n"):
             lines[-1] += "\n"
         lines += ["\n", "The end.\n"]
-        if fences[chapter]:
-            at = data.draw(st.sampled_from(fences[chapter]))
+        if fences:
+            at = data.draw(st.sampled_from(fences))
             lines[at - 1:at - 1] = ["\n", "New words.\n", "\n"]
+    changed = assembled({})
     changed = tangle.assemble({chapter: "".join(lines) for chapter, lines in rows.items()})
-    assume(changed.source(file) == base.source(file))
-    moved = []
-    for chapter in rows:
-        mine = [edit for edit in edits if edit.chapter == chapter]
-        moves, clashes = tangle.merged(mine, base.texts[chapter], changed.texts[chapter])
-        assert not clashes
-        moved += moves
-    book = tangle.assemble(tangle.apply(changed.texts, moved))
-    assert [line.text for line in book.files[file]] == now
+    goal, met = tangle.merge(base.plain[file], now, changed.plain[file])
+    assert (goal, met) == (now, [])
+    book, problems = tangle.unpick(changed, {file: goal})
+    assert not problems
+    assert book.plain[file] == now
     assert prose(book) == prose(changed)
+
+
+LINES = st.lists(st.sampled_from("abcd"), max_size=8)
+
+
+@given(LINES, LINES, LINES)
+def test_a_merge_loses_no_side(base, ours, theirs):
+    merged, met = tangle.merge(base, ours, theirs)
+    assert tangle.merge(base, base, theirs) == (theirs, [])
+    assert tangle.merge(base, ours, base) == (ours, [])
+    assert tangle.merge(base, ours, ours) == (ours, [])
+    if not met:  # whose changes are carried to whom does not matter
+        assert tangle.merge(base, theirs, ours) == (merged, [])
 
 
 @given(chapters(), chapters())
