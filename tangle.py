@@ -10,7 +10,6 @@
     python tangle.py list               every file, with the listings it is made of
 
 Exit status: 0 done or in sync, 1 drift or a conflict, 2 a mistake in the book or the arguments.
-A `row` is a line number in a chapter, counted from 1; `parts` are listings that are joined.
 """
 
 from __future__ import annotations
@@ -29,7 +28,7 @@ import sys
 import time
 import warnings
 import zipfile
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from functools import lru_cache, partial
 from itertools import chain, dropwhile, pairwise, takewhile
@@ -71,27 +70,22 @@ class Line(NamedTuple):
 
 
 class Seam(Line):
-    """Before this row a listing begins (its text is <), ends (>), or goes on after a fragment (|)."""
-
-
-class Head(NamedTuple):
-    """How a listing begins: its docstring, its imports, and where each of them ends."""
-    doc: int
-    stop: int  # behind the last import
-    rest: int  # the first line that is neither import nor blank
-    imports: list[Line]  # one for each name
+    """Before this row a listing begins (the text is <), ends (>), or goes on below a fragment."""
 
 
 @dataclass(frozen=True, eq=False)
 class Listing:
-    """A fence that is code of the package, its row and that of its first line of code."""
+    """A fence that is code of the package, and the lines where its docstring and imports end."""
     chapter: str
-    line: int
-    first: int
+    line: int  # the row of the fence
+    first: int  # the row of the first line of code
     file: str | None
     name: str | None
-    lines: list[str] = field(repr=False)
-    head: Head = field(repr=False)
+    lines: list[str]
+    doc: int
+    stop: int  # behind the last import
+    rest: int  # the first line that is neither import nor blank
+    imports: list[Line]  # one for each name
 
 
 @dataclass
@@ -113,7 +107,7 @@ class Book:
         return {file: [line.text for line in lines] for file, lines in self.files.items()}
 
     def source(self, file: str) -> str:
-        return joined(line.text for line in self.files[file])
+        return "".join(f"{line.text}\n" for line in self.files[file])
 
 
 # ------------------------------------------------------------ from a chapter to its listings
@@ -136,10 +130,6 @@ def split(text: str) -> list[str]:
     return [row.rstrip("\r\n") for row in ROW.findall(text.removeprefix("\ufeff"))]
 
 
-def joined(lines: Iterable[str]) -> str:
-    return "".join(f"{line}\n" for line in lines)
-
-
 def read_info(info: str) -> dict[str, str]:
     """The attributes after ```python: file=, name= or both; {} for an ordinary block."""
     found = [(key, "".join(value).strip()) for key, *value in ATTRIBUTE.findall(info)]
@@ -147,11 +137,11 @@ def read_info(info: str) -> dict[str, str]:
     if rest or len(given) < len(found):
         raise ValueError(f"cannot read {rest or info!r}; "
                          'a listing takes file=... and name="...", each once')
-    for key, value in given.items():
-        if not value or not value.isprintable() or set(value) & set("<>"):
-            raise ValueError(f"{key}={value!r} cannot be used; give it plain text without < and >")
-    file = given.get("file", "a.py")
-    if {"", ".", ".."} & set(file.split("/")) or set(file) & set(":\\") or file[-3:] != ".py":
+    file, name = given.get("file", "a.py"), given.get("name", "a")
+    if not name or not name.isprintable() or set(name) & set("<>"):
+        raise ValueError(f"name={name!r} cannot be used; give it plain text without < and >")
+    if not (file.isprintable() and file.endswith(".py")) or set(file) & set(":\\") or (
+            {"", ".", ".."} & set(file.split("/"))):
         raise ValueError(f"file={file} is no Python file below src/; "
                          "write a path such as policywerk/actors/bellman.py")
     return given
@@ -166,8 +156,8 @@ def read_chapter(chapter: str, text: str) -> tuple[list[Listing], list[Problem]]
     for token in MARKDOWN.parse("\n".join(lines)):
         start, stop = token.map or (0, 0)
         fence, language, info = token.type == "fence", *(*token.info.split(None, 1), "", "")[:2]
-        if (fence and not DIRECTIVE.match(language) or token.type == "code_block"
-                or token.type == "html_block" and token.content.lstrip().startswith("<!--")):
+        comment = token.type == "html_block" and token.content.lstrip().startswith("<!--")
+        if comment or token.type == "code_block" or (fence and not DIRECTIVE.match(language)):
             shown.update(range(start + fence, stop))
         if not fence or token.level:
             continue
@@ -182,7 +172,7 @@ def read_chapter(chapter: str, text: str) -> tuple[list[Listing], list[Problem]]
                 given = read_info(info)
                 file, name = given.get("file"), given.get("name")
                 head = read_head(code, bool(file), chapter, start + 2)
-                listings.append(Listing(chapter, start + 1, start + 2, file, name, code, head))
+                listings.append(Listing(chapter, start + 1, start + 2, file, name, code, *head))
             except ValueError as error:
                 wrong.append((start, str(error)))
     depth = 0  # of MyST's ::: blocks, which CommonMark does not know
@@ -204,9 +194,9 @@ DEFINITION = re.compile(r" *(?:(?:async +)?def|class)\b| *@")
 CONTINUES = re.compile(r" *(?:[)\]}]|(?:else|elif|except|finally)\b)")
 
 
-def read_head(lines: list[str], docstring: bool, chapter: str = "", first: int = 1) -> Head:
-    """The docstring, where there may be one, and the imports that come before anything else."""
-    text = joined(lines)
+def read_head(lines: list[str], docstring: bool, chapter: str = "", first: int = 1) -> tuple:
+    """Where the docstring ends, the imports, and blank lines after them; the imported names."""
+    text = "".join(f"{line}\n" for line in lines)
     match = STRING.match(text) if docstring else None
     block = IMPORTS.match(text, match.end() if match else 0)[0]
     doc, imports, stop = match[0].count("\n") if match else 0, [], 0
@@ -219,8 +209,8 @@ def read_head(lines: list[str], docstring: bool, chapter: str = "", first: int =
                 names = ["\n".join(written)]
             imports += [Line(name, chapter, first + doc + node.lineno - 1) for name in names]
     except (SyntaxError, ValueError, RecursionError, MemoryError):
-        return Head(doc, doc, doc, [])
-    return Head(doc, doc + stop, doc + block.count("\n"), imports)
+        return doc, doc, doc, []
+    return doc, doc + stop, doc + block.count("\n"), imports
 
 
 def import_lines(imports: list[Line], book: Book) -> list[Line]:
@@ -246,23 +236,19 @@ def import_lines(imports: list[Line], book: Book) -> list[Line]:
     return lines
 
 
-def blank(text: str) -> bool:
-    return not text.strip()
-
-
 def indentation(text: str) -> int:
     return len(text) - len(text.lstrip())
 
 
 def unfold(book: Book, part: Listing, indent: int) -> Iterator[Line]:
     """The lines of a listing, without its imports and with its references replaced."""
-    yield Seam("<", part.chapter, part.first + part.head.rest, indent, part)
+    yield Seam("<", part.chapter, part.first + part.rest, indent, part)
     for row, text in enumerate(part.lines, part.first):
         if name := book.uses.get((part.chapter, row)):
             for piece in book.fragments[name]:
                 yield from unfold(book, piece, indent + indentation(text))
             yield Seam("|", part.chapter, row + 1, indent, part)
-        elif not part.head.doc <= row - part.first < part.head.rest:
+        elif not part.doc <= row - part.first < part.rest:
             text = " " * indent + text if text.strip() else text
             yield Line(text, part.chapter, row, indent, part)
     yield Seam(">", part.chapter, part.first + len(part.lines), indent, part)
@@ -272,9 +258,9 @@ def write_out(book: Book, file: str) -> None:
     """Join a file's listings, with blank lines at the seams as a careful person puts them."""
     seam, *body = [item for part in book.parts[file] for item in unfold(book, part, 0)]
     book.inside[file] = list(dict.fromkeys(x.part for x in [seam, *body] if isinstance(x, Seam)))
-    imports = import_lines([x for part in book.inside[file] for x in part.head.imports], book)
+    imports = import_lines([x for part in book.inside[file] for x in part.imports], book)
     chapters = ", ".join(dict.fromkeys(part.chapter for part in book.parts[file]))
-    seam, doc = seam._replace(text="><"), seam.part.head.doc
+    seam, doc = seam._replace(text="><"), seam.part.doc
     items = [Line(f"# Tangled from {chapters}"), *body[:doc], seam, *imports, seam, *body[doc:]]
     out, seams, gap, border = [], [], [], ""
     for n, item in enumerate(items):
@@ -315,7 +301,7 @@ def not_python(lines: tuple[Line, ...]) -> list[Problem]:
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
-            compile(joined(x.text for x in lines), "listing", "exec", dont_inherit=True)
+            compile("".join(f"{x.text}\n" for x in lines), "listing", "exec", dont_inherit=True)
     except (SyntaxError, ValueError, RecursionError, MemoryError, OverflowError) as error:
         row = getattr(error, "lineno", None) or len(lines)
         near = next(line for line in [*lines[row - 1::-1], *lines] if line.row)
@@ -357,31 +343,31 @@ def assemble(texts: dict[str, str]) -> Book:
 
 def mistakes(book: Book, places: dict[str, list[tuple[Listing, int]]]) -> Iterator[Problem]:
     """What is wrong with the names of fragments and files."""
-    for name, [part, *more] in book.fragments.items():
-        for other in more:
-            if other.chapter != part.chapter:
-                yield Problem(other.chapter, other.line, f"fragment <<{name}>> is already defined "
-                              f"in {part.chapter}:{part.line}; give one of the two another name")
+    for name, parts in book.fragments.items():
+        part, other = parts[0], next((x for x in parts if x.chapter != parts[0].chapter), None)
+        if other:
+            yield Problem(other.chapter, other.line, f"fragment <<{name}>> is already defined in "
+                          f"{part.chapter}:{part.line}; give one of the two another name")
         if name not in places:
             yield Problem(part.chapter, part.line, f"fragment <<{name}>> is never used; "
                           f"write <<{name}>> where it belongs, or remove it")
     user = {name: part.name for name, [(part, row), *_] in places.items() if row > part.line}
     in_cycle: set[str] = set()
     for name, [(first, at), *again] in places.items():
-        if first.chapter not in [part.chapter for part in book.fragments.get(name, [])]:
+        if all(part.chapter != first.chapter for part in book.fragments.get(name, [])):
             near = difflib.get_close_matches(name, [x for x in book.fragments if x != name], 1)
             cure = f"did you mean <<{near[0]}>>?" if near else f'add a listing with name="{name}"'
             yield Problem(first.chapter, at, f"<<{name}>> is not defined in this chapter; {cure}")
         for part, row in again:
             yield Problem(part.chapter, row, f"<<{name}>> is used a second time, first at "
                           f"{first.chapter}:{at}; make it a function, or write it out here")
-        chain = [name]
-        while (above := user.get(chain[-1])) and above not in chain:
-            chain.append(above)
+        users = [name]
+        while (above := user.get(users[-1])) and above not in users:
+            users.append(above)
         if above == name and name not in in_cycle:
-            in_cycle.update(chain)
-            yield Problem(first.chapter, at, f"<<{name}>> uses itself: "
-                          f"{' -> '.join([name, *chain[::-1]])}; take one link out")
+            in_cycle.update(users)
+            way = " -> ".join([name, *users[::-1]])
+            yield Problem(first.chapter, at, f"<<{name}>> uses itself: {way}; take one link out")
     spelled: dict[str, str] = {}
     for path, [part, *_] in book.parts.items():
         for place in [path, *(f"{folder}/" for folder in PurePosixPath(path).parents)][:-1]:
@@ -442,10 +428,10 @@ def ways(book: Book, file: str, i: int, j: int, new: list[str]) -> Iterator[list
     if len(new) == j - i:
         yield [(x.chapter, x.row, x.row + 1, [text[x.indent:]])
                for x, text in zip(lines[i:j], new, strict=True) if x.row]
-    same_left = [i] if new else [
+    shifts = [i] if new else [  # of lines that repeat, take away those of as few listings as can be
         i, i - same(texts[:i][::-1], texts[:j][::-1]), i + same(texts[i:], texts[j:])]
-    owned = min(([x for x in lines[n:n + j - i] if x.row] for n in same_left),
-                key=lambda removed: len({x.part for x in removed}))
+    owned = min(([x for x in lines[n:n + j - i] if x.row] for n in shifts),
+                key=lambda owned: len({x.part for x in owned}))
     gone = [(x.chapter, x.row, x.row + 1, []) for x in owned]
     if not new:
         yield gone
@@ -454,11 +440,13 @@ def ways(book: Book, file: str, i: int, j: int, new: list[str]) -> Iterator[list
         above = [x for x in owned or lines[:start] if x.row][-1:]
         seams = [seam for n, seam in book.seams[file] if start <= n <= j]
         spots = [(x.chapter, x.row + (x in above), x.indent) for x in above + seams]
-        gap = [*takewhile(blank, texts[j:])]
+        below = [*dropwhile(lambda x: not x.strip(), new),
+                 *takewhile(lambda x: not x.strip(), texts[j:])]
         for chapter, row, indent in dict.fromkeys(spots):
-            for lines in new, [*dropwhile(blank, new), *gap]:  # the blank lines above, or below
-                if all(x.startswith(" " * indent) or blank(x) for x in lines):
-                    yield [*gone, (chapter, row, row, [x if blank(x) else x[indent:] for x in lines])]
+            for some in new, below:  # with the blank lines above, or with those below
+                if all(x.startswith(" " * indent) or not x.strip() for x in some):
+                    some = [x[indent:] if x.strip() else x for x in some]
+                    yield [*gone, (chapter, row, row, some)]
     if new and (tail := same(texts[i:j][::-1], new[::-1])):
         yield from ways(book, file, i, j - tail, new[:-tail])
 
@@ -466,22 +454,21 @@ def ways(book: Book, file: str, i: int, j: int, new: list[str]) -> Iterator[list
 def move_imports(book: Book, file: str, now: list[str]) -> Iterator[Edit]:
     """The edits that add and take away the imports of a file, at the heads of its listings."""
     parts = book.inside[file]
-    wanted = [line.text for line in read_head(now[1:], True).imports]
-    names = [[line.text for line in part.head.imports if line.text in wanted] for part in parts]
-    modules = [{line.text.split()[1] for line in part.head.imports} for part in parts]
-    known = {line.text for part in parts for line in part.head.imports}
+    wanted = [line.text for line in read_head(now[1:], True)[-1]]
+    names = [[line.text for line in part.imports if line.text in wanted] for part in parts]
+    modules = [{line.text.split()[1] for line in part.imports} for part in parts]
+    known = {line.text for part in parts for line in part.imports}
     for name in dict.fromkeys(wanted):
         if name not in known:
             names[max(range(len(parts)), key=lambda n: (
                 name.split()[1] in modules[n], bool(modules[n])))].append(name)
     for part, mine in zip(parts, names, strict=True):
-        doc, stop, rest, imports = part.head
-        if mine != [line.text for line in imports]:
+        if mine != [line.text for line in part.imports]:
             lines = [line.text for line in import_lines([Line(name) for name in mine], book)]
             if lines:
-                lines = [""] * bool(doc) + lines + [""] * (rest == doc)
-            stop = stop if lines or doc else rest
-            yield part.chapter, part.first + doc, part.first + stop, lines
+                lines = [""] * bool(part.doc) + lines + [""] * (part.rest == part.doc)
+            stop = part.stop if lines or part.doc else part.rest
+            yield part.chapter, part.first + part.doc, part.first + stop, lines
 
 
 def unpick(book: Book, now: dict[str, list[str]]) -> tuple[Book, list[Problem]]:
@@ -489,27 +476,27 @@ def unpick(book: Book, now: dict[str, list[str]]) -> tuple[Book, list[Problem]]:
 
     Whether an edit is right is judged by tangling: every file must come back, edited or not.
     """
-    book = assemble(apply(book.texts, [x for file in now for x in move_imports(book, file, now[file])]))
+    moves = [edit for file in now for edit in move_imports(book, file, now[file])]
+    book = assemble(apply(book.texts, moves))
     found = [(file, *region) for file in now for region in changes(book.plain[file], now[file])]
     best = [next(ways(book, file, i, j, now[file][k:m]), []) for file, i, j, k, m in found]
     whole = assemble(apply(book.texts, list(chain(*best))))
     if whole.plain == book.plain | now:
         return whole, []
     problems = []
-    for file, lines in now.items():  # one change after the other, each in the first way that is right
+    for file, lines in now.items():  # one change after the other, in the first way that is right
         while found := changes(book.plain[file], lines):
             i, j, k, m = found[0]
             goal = book.plain | {file: lines[:m] + book.plain[file][j:]}
-            trials = (assemble(apply(book.texts, way)) for way in ways(book, file, i, j, lines[k:m]))
-            right = next((trial for trial in trials if trial.plain == goal), None)
-            if right is None:
+            trials = (assemble(apply(book.texts, x)) for x in ways(book, file, i, j, lines[k:m]))
+            if (right := next((trial for trial in trials if trial.plain == goal), None)) is None:
                 rows = ([x for x in book.files[file][i:j] if x.row] or
                         [x for x in book.files[file][max(i - 1, 0):j + 1] if x.row])
                 near = dict.fromkeys(f"{x.chapter}:{x.row}" for x in rows[:1] + rows[-1:])
-                problems.append(Problem(f"src/{file}", k + 1, (
-                    f"no one place near {' and '.join(near)} gives this back (the first line, the order "
-                    "of imports and the blank lines between listings are the tangler's); make the "
-                    "change there")))
+                problems.append(Problem(
+                    f"src/{file}", k + 1, f"no one place near {' and '.join(near)} gives this back "
+                    "(the first line, the order of imports and blank lines between listings are "
+                    "the tangler's); make the change there"))
                 break
             book = right
     return book, problems
@@ -519,7 +506,7 @@ def merge(base: list[str], ours: list[str], theirs: list[str]) -> tuple[list[str
     """Their lines with our changes; and where both changed the same, as [i, j, k, m] of each."""
     merged, met, hunks = theirs[:], [], changes(base, theirs)
     for i, j, k, m in reversed(changes(base, ours)):
-        found = [hunk for hunk in hunks if hunk[0] < j and i < hunk[1] or hunk[:2] == [i, j]]
+        found = [x for x in hunks if (x[0] < j and i < x[1]) or x[:2] == [i, j]]
         at = i + sum(d - c - (b - a) for a, b, c, d in hunks if b <= i)
         if not found:
             merged[at:at + j - i] = ours[k:m]
@@ -542,7 +529,7 @@ def reading_order(toc: str) -> dict[str, int]:
 def load(root: Path, python: bool = True) -> Book:
     """The book in this folder, read and checked, its Python too if asked."""
     order = reading_order(on_disk(root / "_toc.yml") or "")
-    found = {chapter: on_disk(root / chapter) for chapter in order}
+    found, src = {x: on_disk(root / x) for x in order}, (root / "src").resolve()
     book = assemble({chapter: text or "" for chapter, text in found.items()})
 
     def wrong(path: str, row: int, message: str) -> None:
@@ -552,18 +539,20 @@ def load(root: Path, python: bool = True) -> Book:
         wrong("_toc.yml", 1, f"names no chapters in {root}; say where the book is with --root")
     for chapter, text in found.items():
         if text is None:
-            wrong("_toc.yml", order[chapter], f"{chapter} is not there; write it, or take this line out")
+            wrong("_toc.yml", order[chapter], f"{chapter} is not there; write it, or take this out")
         elif bad := re.search("[\udc80-\udcff]", text):
             row = len(split(text[:bad.end()]))
             wrong(chapter, row, "bytes that are not UTF-8; save the file as UTF-8")
     for path in sorted(root.glob("book/**/*.md")):
         chapter = path.relative_to(root).as_posix()
         for part in read_chapter(chapter, on_disk(path) or "")[0] * (chapter not in order):
-            wrong(chapter, part.line, "a listing in a chapter that _toc.yml does not name; add it there")
+            wrong(chapter, part.line, "a listing in a chapter that _toc.yml does not name; add it")
     for part in book.listings:
-        if part.file and not (root / "src" / part.file).resolve().is_relative_to((root / "src").resolve()):
-            wrong(part.chapter, part.line, f"file={part.file} leaves src/ through a symbolic link; remove the link")
-    book.problems += [x for lines in book.files.values() if python for x in not_python(tuple(lines))]
+        if part.file and not (src / part.file).resolve().is_relative_to(src):
+            wrong(part.chapter, part.line, f"file={part.file} leaves src/ through a symbolic link; "
+                  "remove the link")
+    if python:
+        book.problems += chain(*(not_python(tuple(x)) for x in book.files.values()))
     place = {"_toc.yml": -1} | {chapter: i for i, chapter in enumerate(order)}
     book.problems = sorted({*book.problems}, key=lambda problem: (
         place.get(problem.path, len(place)), problem.row, problem.message))
@@ -605,38 +594,15 @@ def write(path: Path, text: str) -> None:
         raise
 
 
-def remove(path: Path) -> None:
-    """Remove a file, and the folders this leaves empty."""
-    path.unlink(missing_ok=True)
-    while all(item.name == "__pycache__" for item in path.parent.iterdir()):
-        path = path.parent
-        shutil.rmtree(path)
+def history(root: Path) -> list[dict[str, list[str]]]:
+    """What src/ may have been tangled as: here, the last time, and from the book at git's HEAD.
 
-
-@contextlib.contextmanager
-def alone(root: Path) -> Iterator[None]:
-    """One run at a time in one book."""
-    (root / ".tangle").mkdir(exist_ok=True)
-    with open(root / ".tangle" / "lock", "w") as lock:
-        if fcntl:
-            fcntl.flock(lock, fcntl.LOCK_EX)
-        yield
-
-
-def remembered(root: Path) -> list[dict[str, list[str]]]:
-    """What src/ may have been tangled as: the last time, or also the time before if that was cut off.
-
-    This is kept in .tangle/, which git ignores: no merge and no change of branch can break it.
+    What was tangled here is kept in .tangle/, which git ignores: no merge can break it.
     """
     try:
-        return [dict(src.items()) for src in json.loads(on_disk(root / MEMORY) or "[]")]
-    except (ValueError, TypeError, AttributeError):
-        return []
-
-
-def history(root: Path) -> dict[str, list[list[str]]]:
-    """What each file of src/ may have been tangled as, last here, or as git has the book at HEAD."""
-    known = remembered(root)
+        known = [dict(src) for src in json.loads(on_disk(root / MEMORY) or "[]")]
+    except (ValueError, TypeError):
+        known = []
     command = ["git", "-C", root, "archive", "--format=zip", "-0", "HEAD", "--", "_toc.yml", "*.md"]
     try:
         data = subprocess.run(command, capture_output=True, check=True).stdout
@@ -645,20 +611,21 @@ def history(root: Path) -> dict[str, list[list[str]]]:
         known.append(assemble({name: archive.read(name).decode() for name in order}).plain)
     except (OSError, ValueError, KeyError, subprocess.CalledProcessError):
         pass  # there is no git here, or no book in it
-    return {file: [src[file] for src in known if file in src] for src in known for file in src}
+    return known
 
 
 def drift(root: Path, book: Book) -> dict[str, list[str] | None]:
-    """The files of src/ that are not what the book says. Names with a dot in front are an editor's."""
-    paths = [path.relative_to(root / "src") for path in sorted(root.glob("src/**/*.py"))]
-    names = [path.as_posix() for path in paths if not re.search(r"(^|/)\.", path.as_posix())]
-    texts = {file: on_disk(root / "src" / file) for file in dict.fromkeys([*names, *book.files])}
+    """The files of src/ that are not what the book says; a dot in front makes one an editor's."""
+    paths = [path.relative_to(root / "src").as_posix() for path in root.glob("src/**/*.py")]
+    names = {*book.files, *(path for path in paths if "/." not in f"/{path}")}
+    texts = {file: on_disk(root / "src" / file) for file in sorted(names)}
     lines = {file: None if text is None else split(text) for file, text in texts.items()}
-    return {file: lines[file] for file in lines if lines[file] != book.plain.get(file)}
+    plain = book.plain
+    return {file: lines[file] for file in lines if lines[file] != plain.get(file)}
 
 
-def settle(root: Path, book: Book, src: list[str]) -> None:
-    """Write the chapters, then these files of src/, as the book has them, and remember that.
+def settle(root: Path, book: Book, known: list[dict[str, list[str]]]) -> None:
+    """Write the chapters, then the files of src/ that were tangled, and remember that.
 
     If it is killed among the chapters, src/ is still as it was edited, to be stitched again; if
     it is killed later, each file is known as it was and as it shall be, and is tangled again.
@@ -669,16 +636,23 @@ def settle(root: Path, book: Book, src: list[str]) -> None:
             print(difference(rows, split(text)))
             write(root / chapter, text)
             print(f"wrote {chapter}")
-    known, new = remembered(root), book.plain
-    if src or known != [new]:
-        write(root / MEMORY, json.dumps([new, *known]))
-        for file in src:
-            if file in new:
-                write(root / "src" / file, book.source(file))
-            else:
-                remove(root / "src" / file)
-            print(f"{'wrote' if file in new else 'removed'} src/{file}")
-        write(root / MEMORY, json.dumps([new]))
+    plain = json.dumps([book.plain])
+    src = [x for x in drift(root, book) if any(x in files for files in [book.files, *known])]
+    if src:
+        write(root / MEMORY, json.dumps([book.plain, *known]))
+    for file in src:
+        path = root / "src" / file
+        if file in book.files:
+            write(path, book.source(file))
+            print(f"wrote src/{file}")
+            continue
+        path.unlink()
+        while all(item.name == "__pycache__" for item in path.parent.iterdir()):
+            path = path.parent
+            shutil.rmtree(path)
+        print(f"removed src/{file}")
+    if on_disk(root / MEMORY) != plain:
+        write(root / MEMORY, plain)
 
 
 def difference(old: list[Line], now: list[str]) -> str:
@@ -698,40 +672,43 @@ def tangle(root: Path, edits: str = "kept") -> None:
 
     A file that is gone from src/ is no edit: it is written again.
     """
-    with alone(root):
+    (root / ".tangle").mkdir(exist_ok=True)
+    with open(root / ".tangle" / "lock", "w") as lock:  # one run at a time
+        if fcntl:
+            fcntl.flock(lock, fcntl.LOCK_EX)
         was = book = sound(root, python=edits != "stitched")
         found = drift(root, was)
-        past = history(root) if found else {}
+        known = history(root) if found else []
         edited = {file: lines for file, lines in found.items()
-                  if lines is not None and lines not in past.get(file, [])}
-        ours = {file: lines for file, lines in edited.items() if file in was.files or file in past}
+                  if lines is not None and all(src.get(file) != lines for src in known)}
+        ours = {x: edited[x] for x in edited if any(x in src for src in [was.files, *known])}
         if edits == "stitched":
-            book = stitched(was, edited, past)
+            book = stitched(was, edited, known)
         elif ours and edits == "kept":
             show(ours, was)
             raise Refused("nothing was written; `tangle.py stitch` carries the edits into the "
                           "book, `tangle.py --discard` drops them", status=1)
         if drift(root, was) != found or any(
                 on_disk(root / chapter) != text for chapter, text in was.texts.items()):
-            raise Refused("a file was saved meanwhile; nothing was written: run this again", status=1)
-        settle(root, book, [file for file in drift(root, book) if file in book.files or file in past])
+            raise Refused("a file was saved meanwhile; nothing was written: run it again", status=1)
+        settle(root, book, known)
 
 
-def stitched(book: Book, edited: dict[str, list[str]], past: dict[str, list[list[str]]]) -> Book:
+def stitched(book: Book, edited: dict[str, list[str]], known: list[dict]) -> Book:
     """The book with the edits made by hand in src/, all of them, or it is refused.
 
     Where chapters were changed too, both changes stand, or are shown where they meet.
     """
     goal, problems = {}, []
     for file, ours in edited.items():
-        path, lines, theirs = f"src/{file}", book.files.get(file, []), book.plain.get(file, [])
-        if not lines or file not in past:
+        path, bases = f"src/{file}", [src[file] for src in known if file in src]
+        if not bases or file not in book.files:
             problems.append(Problem(path, 1, "no listing makes this file; take it away, "
                                     f"write ```python file={file} in a chapter, and put it back"))
             continue
         problems += not_python(tuple(Line(x, path, i) for i, x in enumerate(ours, 1)))
-        base = min(past[file], key=lambda base: sum(
-            j - i + m - k for i, j, k, m in changes(base, ours)))
+        base = min(bases, key=lambda base: sum(j - i + m - k for i, j, k, m in changes(base, ours)))
+        lines, theirs = book.files[file], book.plain[file]
         goal[file], met = merge(base, ours, theirs)
         for i, j, k, m in met:
             near = next(line for line in lines[i:] + lines[i::-1] if line.row)
@@ -741,9 +718,8 @@ def stitched(book: Book, edited: dict[str, list[str]], past: dict[str, list[list
     if not problems:
         book, problems = unpick(book, goal)
     if not problems:
-        problems = [problem._replace(message=f"after the edits in src/: {problem.message}")
-                    for problem in [
-                        *book.problems, *chain(*(not_python(tuple(x)) for x in book.files.values()))]]
+        found = [*book.problems, *chain(*(not_python(tuple(x)) for x in book.files.values()))]
+        problems = [x._replace(message=f"after the edits in src/: {x.message}") for x in found]
     if problems:
         raise Refused(*problems, "nothing was written", status=1)
     return book
@@ -756,7 +732,8 @@ def watch(root: Path, pause: float = 0.05) -> None:
         while True:
             with contextlib.suppress(FileNotFoundError):  # a file went while we looked
                 paths = [root / "_toc.yml", *root.glob("book/**/*.md"), *root.glob("src/**/*.py")]
-                now = {path: os.stat(path)[6:9:2] for path in paths if path.is_file()}
+                stats = {path: path.stat() for path in paths if path.is_file()}
+                now = {path: (stat.st_mtime_ns, stat.st_size) for path, stat in stats.items()}
                 if now == seen and now != carried:
                     carried = now
                     attempt(tangle, root, "stitched")
@@ -809,11 +786,11 @@ def where(root: Path, place: str) -> None:
         line = origin(root, book, path.removeprefix("src/"), number)
         found = [(line.chapter, line.row, -line.indent)] if line else []
     else:
-        imported = {x.text for part in book.listings for x in part.head.imports
+        imported = {x.text for part in book.listings for x in part.imports
                     if (x.chapter, x.row) == (path, number)}
         found = [(file, i, x.indent) for file in lines for i, x in enumerate(lines[file], 1)
                  if (x.chapter, x.row) == (path, number)
-                 or imported & {y.text for y in read_head([x.text], False).imports}]
+                 or imported & {y.text for y in read_head([x.text], False)[-1]}]
     for target, row, shift in found:
         print(f"{target}:{row}" + (f":{max(1, column + shift)}" if column else ""))
     if not found:
@@ -851,7 +828,7 @@ def main(arguments: list[str] | None = None) -> int:
                         help="the book's folder")
     parser.add_argument("--discard", action="store_true", help="drop edits made by hand in src/")
     given = parser.parse_args(arguments)
-    if (given.verb == "where") != bool(given.place) or given.discard and given.verb != "tangle":
+    if (given.verb == "where") != bool(given.place) or (given.discard and given.verb != "tangle"):
         parser.error("where takes FILE:LINE, tangling takes --discard, and no other verb does")
     more = [given.place] if given.place else ["dropped"] if given.discard else []
     return attempt(verbs[given.verb], given.root, *more)

@@ -49,7 +49,8 @@ MISTAKES = {
         ['book/one.md:3: <<more>> is not defined in this chapter; add a listing with name="more"']),
     "misspelt fragment": (
         {"one": listing("<<sweep al>>\n<<sweep all>>") + listing("x = 1", 'name="sweep all"')},
-        ["book/one.md:2: <<sweep al>> is not defined in this chapter; did you mean <<sweep all>>?"]),
+        ["book/one.md:2: <<sweep al>> is not defined in this chapter; "
+         "did you mean <<sweep all>>?"]),
     "unused fragment": (
         {"one": listing("x = 1") + "\n" + listing("y = 1", 'name="more"')},
         ["book/one.md:5: fragment <<more>> is never used; "
@@ -198,8 +199,8 @@ def test_chapters_and_the_table_of_contents_must_agree(desk):
     desk.order("two", "one")
     run = desk.run()
     assert (run.status, run.err.splitlines()) == (2, [
-        "_toc.yml:3: book/two.md is not there; write it, or take this line out",
-        "book/three.md:1: a listing in a chapter that _toc.yml does not name; add it there"])
+        "_toc.yml:3: book/two.md is not there; write it, or take this out",
+        "book/three.md:1: a listing in a chapter that _toc.yml does not name; add it"])
 
 
 def test_the_root_must_hold_a_book(desk):

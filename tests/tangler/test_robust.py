@@ -3,6 +3,7 @@
 import errno
 import os
 import random
+import shutil
 import signal
 import subprocess
 import sys
@@ -51,7 +52,7 @@ def stopping(monkeypatch, calls: list[str], at: int) -> None:
             return real(*arguments, **keywords)
         return call
 
-    for owner, name in [(tangle, "write"), (tangle, "remove"), (os, "replace"),
+    for owner, name in [(tangle, "write"), (shutil, "rmtree"), (os, "replace"),
                         (Path, "unlink"), (os, "fsync")]:
         monkeypatch.setattr(owner, name, stop(getattr(owner, name), name))
 
@@ -125,7 +126,7 @@ def test_kill_9_at_any_moment(tmp_path, verb, kills):
         assert after["book/one.md"] == chapter(1, f"t{turn}").encode()
 
 
-def test_a_journal_is_not_followed_over_a_later_save(desk):
+def test_what_is_edited_after_a_run_was_killed_is_not_overwritten(desk):
     desk.write(one=chapter(1, "old"))
     desk.good()
     desk.write(one=chapter(1, "new"))
@@ -186,7 +187,7 @@ def test_a_save_between_reading_and_writing_is_not_overwritten(desk, monkeypatch
     monkeypatch.setattr(tangle, "history", late)
     run = desk.run()
     assert (run.status, run.err) == (
-        1, "a file was saved meanwhile; nothing was written: run this again\n")
+        1, "a file was saved meanwhile; nothing was written: run it again\n")
     assert desk.read() == "saved = 1\n"
 
 

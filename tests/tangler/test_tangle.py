@@ -305,8 +305,7 @@ def test_check_shows_the_drift_and_writes_nothing(desk):
     run = desk.run("check")
     assert (run.status, run.out.splitlines()) == (1, [
         "src/p/a.py is not what the chapters say:", "  book/one.md:2", "  - x = 1", "  + x = 2",
-        "src/p/c.py is made by no listing",
-        "src/p/b.py is not there"])
+        "src/p/b.py is not there", "src/p/c.py is made by no listing"])
     assert run.err == "run `tangle.py` to write src/ from the chapters\n"
     assert desk.tree() == before
 
