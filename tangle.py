@@ -115,7 +115,8 @@ class Book:
 ROW = re.compile(r"[^\r\n]*(?:\r\n?|\n)|[^\r\n]+$")
 MEMORY = ".tangle/memory.json"
 REFERENCE = re.compile(r"^( *)<<([^<>]+)>> *$")
-ATTRIBUTE = re.compile(r"""(file|name)=(?:"([^"]*)"|'([^']*)'|([^\s"']+))(?:\s+|$)""")
+ATTRIBUTE = re.compile(r"""(?<!\S)(?:file=((?:[\w-][\w.-]*/)*[\w-][\w.-]*\.py)|"""
+                       r"""name=(?:"([^"<>]+)"|'([^'<>]+)'|([^\s"'<>]+)))(?!\S)""")
 LISTING = re.compile(
     r"(?:[ \t>*+-]|\d+[.)])*(?:`{3,}|~{3,}) *(?:py|python|python3)\s+(?:file|name)=", re.I)
 PLACED = re.compile(r"(?:`{3,}|~{3,}) *python\s")
@@ -132,18 +133,12 @@ def split(text: str) -> list[str]:
 
 def read_info(info: str) -> dict[str, str]:
     """The attributes after ```python: file=, name= or both; {} for an ordinary block."""
-    found = [(key, "".join(value).strip()) for key, *value in ATTRIBUTE.findall(info)]
-    given, rest = dict(found), ATTRIBUTE.sub("", info).strip()
-    if rest or len(given) < len(found):
-        raise ValueError(f"cannot read {rest or info!r}; "
-                         'a listing takes file=... and name="...", each once')
-    file, name = given.get("file", "a.py"), given.get("name", "a")
-    if not name or not name.isprintable() or set(name) & set("<>"):
-        raise ValueError(f"name={name!r} cannot be used; give it plain text without < and >")
-    if not (file.isprintable() and file.endswith(".py")) or set(file) & set(":\\") or (
-            {"", ".", ".."} & set(file.split("/"))):
-        raise ValueError(f"file={file} is no Python file below src/; "
-                         "write a path such as policywerk/actors/bellman.py")
+    found = ATTRIBUTE.findall(info)
+    given = {"file" if file else "name": file or "".join(name).strip() for file, *name in found}
+    rest = ATTRIBUTE.sub("", info).strip()
+    if rest or len(given) < len(found) or not all(given.values()):
+        raise ValueError(f"cannot read {rest or info!r}; write file= and a path below src/ that ends "
+                         'in .py, or name="..." without < and >, or both')
     return given
 
 

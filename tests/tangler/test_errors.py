@@ -8,42 +8,39 @@ from desk import Desk, listing
 
 import tangle
 
+CURE = ("; write file= and a path below src/ that ends in .py, or name=\"...\" without < and >, "
+        "or both")
+MOVE = "a listing begins with ```python at the left margin, inside no other block; write it so"
+
 # name: chapters, and the whole message list
 MISTAKES = {
     "unknown attribute": (
         {"one": listing("x = 1", "files=p/a.py")},
-        ["book/one.md:1: cannot read 'files=p/a.py'; "
-         'a listing takes file=... and name="...", each once']),
+        ["book/one.md:1: cannot read 'files=p/a.py'" + CURE]),
     "attribute without a value": (
         {"one": "\n" + listing("x = 1", "file=p/a.py hidden")},
-        ["book/one.md:2: cannot read 'hidden'; "
-         'a listing takes file=... and name="...", each once']),
+        ["book/one.md:2: cannot read 'hidden'" + CURE]),
     "attribute twice": (
         {"one": listing("x = 1", "file=p/a.py file=p/b.py")},
-        ["book/one.md:1: cannot read 'file=p/a.py file=p/b.py'; "
-         'a listing takes file=... and name="...", each once']),
+        ["book/one.md:1: cannot read 'file=p/a.py file=p/b.py'" + CURE]),
     "open quotation mark": (
         {"one": listing("x = 1", 'name="half')},
-        ['book/one.md:1: cannot read \'name="half\'; '
-         'a listing takes file=... and name="...", each once']),
+        ["book/one.md:1: cannot read 'name=\"half'" + CURE]),
     "unusable name": (
         {"one": listing("x = 1", 'name="a <b>"')},
-        ["book/one.md:1: name='a <b>' cannot be used; give it plain text without < and >"]),
+        ["book/one.md:1: cannot read 'name=\"a <b>\"'" + CURE]),
     "empty name": (
         {"one": listing("x = 1", 'name=""')},
-        ["book/one.md:1: name='' cannot be used; give it plain text without < and >"]),
+        ["book/one.md:1: cannot read 'name=\"\"'" + CURE]),
     "not Python by name": (
         {"one": listing("x = 1", "file=p/a.txt")},
-        ["book/one.md:1: file=p/a.txt is no Python file below src/; "
-         "write a path such as policywerk/actors/bellman.py"]),
+        ["book/one.md:1: cannot read 'file=p/a.txt'" + CURE]),
     "another word for python": (
         {"one": listing("x = 1").replace("python", "py", 1)},
-        ["book/one.md:1: a listing begins with ```python at the left margin, "
-         "inside no other block; write it so"]),
+        ["book/one.md:1: " + MOVE]),
     "indented fence": (
         {"one": "  " + listing("x = 1").replace("\n```", "\n  ```")},
-        ["book/one.md:1: a listing begins with ```python at the left margin, "
-         "inside no other block; write it so"]),
+        ["book/one.md:1: " + MOVE]),
     "undefined fragment": (
         {"one": listing("x = 1\n<<more>>")},
         ['book/one.md:3: <<more>> is not defined in this chapter; add a listing with name="more"']),
@@ -85,36 +82,28 @@ MISTAKES = {
         ["book/one.md:1: this fence is never closed; end it with a line ~~~"]),
     "listing in a directive": (
         {"one": "````{note}\n" + listing("x = 1") + "````\n"},
-        ["book/one.md:2: a listing begins with ```python at the left margin, "
-         "inside no other block; write it so"]),
+        ["book/one.md:2: " + MOVE]),
     "listing in colons": (
         {"one": ":::{note}\n" + listing("x = 1") + ":::\n"},
-        ["book/one.md:2: a listing begins with ```python at the left margin, "
-         "inside no other block; write it so"]),
+        ["book/one.md:2: " + MOVE]),
     "listing in a list": (
         {"one": "- point\n\n" + "".join(f"  {x}\n" for x in listing("x = 1").splitlines())},
-        ["book/one.md:3: a listing begins with ```python at the left margin, "
-         "inside no other block; write it so"]),
+        ["book/one.md:3: " + MOVE]),
     "listing in a quotation": (
         {"one": "".join(f"> {x}\n" for x in listing("x = 1").splitlines())},
-        ["book/one.md:1: a listing begins with ```python at the left margin, "
-         "inside no other block; write it so"]),
+        ["book/one.md:1: " + MOVE]),
     "listing in HTML": (
         {"one": "<div>\n" + listing("x = 1") + "</div>\n"},
-        ["book/one.md:2: a listing begins with ```python at the left margin, "
-         "inside no other block; write it so"]),
+        ["book/one.md:2: " + MOVE]),
     "absolute path": (
         {"one": listing("x = 1", "file=/etc/a.py")},
-        ["book/one.md:1: file=/etc/a.py is no Python file below src/; "
-         "write a path such as policywerk/actors/bellman.py"]),
+        ["book/one.md:1: cannot read 'file=/etc/a.py'" + CURE]),
     "path upwards": (
         {"one": listing("x = 1", "file=p/../../a.py")},
-        ["book/one.md:1: file=p/../../a.py is no Python file below src/; "
-         "write a path such as policywerk/actors/bellman.py"]),
+        ["book/one.md:1: cannot read 'file=p/../../a.py'" + CURE]),
     "path of Windows": (
         {"one": listing("x = 1", r"file=p\a.py")},
-        ["book/one.md:1: file=p\\a.py is no Python file below src/; "
-         "write a path such as policywerk/actors/bellman.py"]),
+        ["book/one.md:1: cannot read 'file=p\\\\a.py'" + CURE]),
     "paths that differ in case": (
         {"one": listing("x = 1", "file=p/a.py") + listing("x = 1", "file=P/b.py")},
         ["book/one.md:4: src/P/ and src/p/ cannot both be there on every system; rename one"]),
@@ -256,5 +245,5 @@ def test_read_info_is_what_the_site_reads_too():
     assert tangle.read_info('file=p/a.py name="to the end"') == {
         "file": "p/a.py", "name": "to the end"}
     assert tangle.read_info("") == {}
-    with pytest.raises(ValueError, match=r"a listing takes file=... and name="):
+    with pytest.raises(ValueError, match="write file= and a path below src/"):
         tangle.read_info("colour=red")
