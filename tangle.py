@@ -137,8 +137,8 @@ def read_info(info: str) -> dict[str, str]:
     given = {"file" if file else "name": file or "".join(name).strip() for file, *name in found}
     rest = ATTRIBUTE.sub("", info).strip()
     if rest or len(given) < len(found) or not all(given.values()):
-        raise ValueError(f"cannot read {rest or info!r}; write file= and a path below src/ that ends "
-                         'in .py, or name="..." without < and >, or both')
+        raise ValueError(f"cannot read {rest or info!r}; write file= and a path below src/ that "
+                         'ends in .py, or name="..." without < and >, or both')
     return given
 
 
@@ -631,23 +631,22 @@ def settle(root: Path, book: Book, known: list[dict[str, list[str]]]) -> None:
             print(difference(rows, split(text)))
             write(root / chapter, text)
             print(f"wrote {chapter}")
-    plain = json.dumps([book.plain])
-    src = [x for x in drift(root, book) if any(x in files for files in [book.files, *known])]
-    if src:
+    ours = [x for x in drift(root, book) if any(x in files for files in [book.files, *known])]
+    if ours:
         write(root / MEMORY, json.dumps([book.plain, *known]))
-    for file in src:
+    for file in ours:
         path = root / "src" / file
         if file in book.files:
             write(path, book.source(file))
             print(f"wrote src/{file}")
             continue
         path.unlink()
-        while all(item.name == "__pycache__" for item in path.parent.iterdir()):
-            path = path.parent
+        while (path := path.parent) != root / "src" and (
+                all(item.name == "__pycache__" for item in path.iterdir())):
             shutil.rmtree(path)
         print(f"removed src/{file}")
-    if on_disk(root / MEMORY) != plain:
-        write(root / MEMORY, plain)
+    if on_disk(root / MEMORY) != (memory := json.dumps([book.plain])):
+        write(root / MEMORY, memory)
 
 
 def difference(old: list[Line], now: list[str]) -> str:
@@ -806,7 +805,8 @@ def attempt(verb: Callable[..., None], *arguments) -> int:
     try:
         verb(*arguments)
     except (Refused, OSError) as error:
-        told = f"{error.filename}: {error.strerror}" if isinstance(error, OSError) else error
+        at_file = getattr(error, "filename", None)  # of one that the disk gave
+        told = f"{at_file}: {error.strerror}" if at_file else error
         print(told, file=sys.stderr, flush=True)
         return getattr(error, "status", 2)
     return 0
