@@ -142,7 +142,7 @@ def read_info(info: str) -> dict[str, str]:
     return given
 
 
-@lru_cache(maxsize=1000)
+@lru_cache(maxsize=400)
 def read_chapter(chapter: str, text: str) -> tuple[list[Listing], list[Problem]]:
     """The listings of one chapter, and what is wrong with its fences."""
     lines, listings, wrong = split(text), [], []
@@ -288,7 +288,7 @@ def blank_lines(before: list[Line], text: str, defines: bool, beside: bool) -> i
     return int(beside and not depth)
 
 
-@lru_cache(maxsize=1000)
+@lru_cache(maxsize=400)
 def not_python(lines: tuple[Line, ...]) -> list[Problem]:
     """The first reason why these lines are not Python, if they are not, where it stands."""
     if any(REFERENCE.match(line.text) for line in lines):
@@ -472,7 +472,7 @@ def unpick(book: Book, now: dict[str, list[str]]) -> tuple[Book, list[Problem]]:
     Whether an edit is right is judged by tangling: every file must come back, edited or not.
     """
     moves = [edit for file in now for edit in move_imports(book, file, now[file])]
-    book = assemble(apply(book.texts, moves))
+    book = assemble(apply(book.texts, moves)) if moves else book
     found = [(file, *region) for file in now for region in changes(book.plain[file], now[file])]
     best = [next(ways(book, file, i, j, now[file][k:m]), []) for file, i, j, k, m in found]
     whole = assemble(apply(book.texts, list(chain(*best))))
