@@ -30,8 +30,8 @@ import warnings
 import zipfile
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
-from functools import lru_cache, partial
-from itertools import chain, dropwhile, pairwise, takewhile
+from functools import cached_property, lru_cache, partial
+from itertools import chain, dropwhile, groupby, pairwise, takewhile
 from pathlib import Path, PurePosixPath
 from typing import NamedTuple
 
@@ -98,10 +98,11 @@ class Book:
     uses: dict[tuple[str, int], str] = field(default_factory=dict)  # fragments, by chapter and row
     parts: dict[str, list[Listing]] = field(default_factory=dict)  # of each file
     inside: dict[str, list[Listing]] = field(default_factory=dict)  # with the fragments in them
+    own: set[str] = field(default_factory=set)  # the packages that the files are in
     files: dict[str, list[Line]] = field(default_factory=dict)
     seams: dict[str, list[tuple[int, Seam]]] = field(default_factory=dict)  # before which lines
 
-    @property
+    @cached_property
     def plain(self) -> dict[str, list[str]]:
         """The lines of each file."""
         return {file: [line.text for line in lines] for file, lines in self.files.items()}
@@ -210,24 +211,26 @@ def read_head(lines: list[str], docstring: bool, chapter: str = "", first: int =
 
 def import_lines(imports: list[Line], book: Book) -> list[Line]:
     """Imports as a careful person writes them: grouped, sorted, once each."""
-    own = {re.split(r"[/.]", file)[0] for file in book.parts}
-    groups: dict[tuple, list[Line]] = {}
-    for line in imports:
+    def place(line: Line) -> tuple:
         kind, module, *names = line.text.split()
         top = module.partition(".")[0]
         standard = 1 if top in sys.stdlib_module_names else 2
-        section = 0 if top == "__future__" else 4 if not top else 3 if top in own else standard
-        whole = "" if kind == "from" and len(names) == 2 and "#" not in line.text else line.text
-        groups.setdefault((section, kind == "from", module, whole), []).append(line)
+        section = 0 if top == "__future__" else 4 if not top else 3 if top in book.own else standard
+        joins = kind == "from" and len(names) == 2 and "#" not in line.text
+        return section, kind == "from", module, "" if joins else line.text
+
     lines: list[Line] = []
-    for n, ((section, _, module, text), same) in enumerate(sorted(groups.items())):
+    last = None
+    for (section, _, module, text), group in groupby(sorted(imports, key=place), place):
+        same = list(group)
         names = sorted({line.text.split()[-1] for line in same}, key=lambda name: (
             0 if name.isupper() and len(name) > 1 else 1 if name[:1].isupper() else 2, name))
         text = text or f"from {module} import {', '.join(names)}"
         if len(text) > 100 and "#" not in text:
             text = "\n    ".join([f"from {module} import (", *(f"{x}," for x in names)]) + "\n)"
-        lines += [Line("")] * (n > 0 and section != sorted(groups)[n - 1][0])
+        lines += [Line("")] * (last not in (None, section))
         lines += [same[0]._replace(text=line) for line in text.split("\n")]
+        last = section
     return lines
 
 
@@ -326,6 +329,7 @@ def assemble(texts: dict[str, str]) -> Book:
     book.uses = {(part.chapter, row): name for name, [(part, row), *_] in places.items()
                  if name in book.fragments and row > part.line}
     book.problems += mistakes(book, places)
+    book.own = {re.split(r"[/.]", file)[0] for file in book.parts}
     for path, parts in book.parts.items():
         parts[:] = [x for part in parts for x in book.fragments.get(part.name or "", [part])]
         try:
@@ -615,8 +619,7 @@ def drift(root: Path, book: Book) -> dict[str, list[str] | None]:
     names = {*book.files, *(path for path in paths if "/." not in f"/{path}")}
     texts = {file: on_disk(root / "src" / file) for file in sorted(names)}
     lines = {file: None if text is None else split(text) for file, text in texts.items()}
-    plain = book.plain
-    return {file: lines[file] for file in lines if lines[file] != plain.get(file)}
+    return {file: lines[file] for file in lines if lines[file] != book.plain.get(file)}
 
 
 def settle(root: Path, book: Book, known: list[dict[str, list[str]]]) -> None:
