@@ -269,9 +269,9 @@ def write_out(book: Book, file: str) -> None:
             gap.append(item)
         else:
             if border:
-                ahead = (x.text for x in map(items.__getitem__, range(n, len(items)))
-                         if isinstance(x, Line) and not x.text.lstrip().startswith("#"))
-                defines = bool(DEFINITION.match(next(ahead, "")))
+                code = (x.text for x in map(items.__getitem__, range(n, len(items)))
+                        if not isinstance(x, Seam) and not x.text.lstrip().startswith("#"))
+                defines = bool(DEFINITION.match(next(code, "")))  # with the comments above it
                 wanted = blank_lines(out, item.text, defines, "><" in border)
                 gap += [Line("")] * (wanted - len(gap))
             out += [*gap, item]

@@ -43,6 +43,11 @@ def test_a_comment_and_a_decorator_belong_to_the_definition():
         "x = 1\n\n\n# about f\n@cache\ndef f():\n    pass\n\n\n@cache\ndef g():\n    pass\n")
 
 
+def test_a_comment_may_be_a_listing_of_its_own():
+    assert joined("x = 1", "# about f", "def f():\n    pass") == (
+        "x = 1\n\n\n# about f\n\n\ndef f():\n    pass\n")
+
+
 def test_more_blank_lines_than_needed_are_kept_and_never_doubled():
     assert joined("x = 1\n\n\n", "\ny = 2") == "x = 1\n\n\n\ny = 2\n"
     assert joined("def f():\n    pass\n", "\ndef g():\n    pass") == (
