@@ -503,8 +503,15 @@ def unpick(book: Book, now: dict[str, list[str]]) -> tuple[Book, list[Problem]]:
 
 def merge(base: list[str], ours: list[str], theirs: list[str]) -> tuple[list[str], list[list]]:
     """Their lines with our changes; and where both changed the same, as [i, j, k, m] of each."""
-    merged, met, hunks = theirs[:], [], changes(base, theirs)
-    for i, j, k, m in reversed(changes(base, ours)):
+    def hunks_of(new: list[str]) -> list[list[int]]:
+        """The changes, line by line where as many lines came as went."""
+        found = [[[i, j, k, m]] if j - i != m - k else [
+            [i + n, i + n + 1, k + n, k + n + 1] for n in range(j - i) if base[i + n] != new[k + n]]
+            for i, j, k, m in changes(base, new)]
+        return list(chain(*found))
+
+    merged, met, hunks = theirs[:], [], hunks_of(theirs)
+    for i, j, k, m in reversed(hunks_of(ours)):
         found = [x for x in hunks if (x[0] < j and i < x[1]) or x[:2] == [i, j]]
         at = i + sum(d - c - (b - a) for a, b, c, d in hunks if b <= i)
         if not found:
@@ -680,7 +687,7 @@ def tangle(root: Path, edits: str = "kept") -> None:
                   if lines is not None and all(src.get(file) != lines for src in known)}
         ours = {x: edited[x] for x in edited if any(x in src for src in [was.files, *known])}
         if edits == "stitched":
-            book = stitched(was, edited, known)
+            book = stitched(was, edited, known) if edited else sound(root)
         elif ours and edits == "kept":
             show(ours, was)
             raise Refused("nothing was written; `tangle.py stitch` carries the edits into the "

@@ -100,6 +100,23 @@ def test_stopped_before_any_write_the_next_run_finishes(tmp_path, verb):
     assert at > 15
 
 
+def test_stopped_between_two_chapters_that_make_sense_only_together(desk, monkeypatch):
+    desk.write(one=listing("x = 1"), two=listing("y = 2"))
+    desk.good()
+    edited = desk.read().replace("x = 1", "x = [1").replace("y = 2", "y := 2]")
+    desk.src().write_text(edited.replace("[1", "[1,"))
+    with monkeypatch.context() as patch:
+        stopping(patch, [], 4)  # write, fsync and replace the first chapter, write the second
+        with pytest.raises(Stop):
+            desk.run("stitch")
+    assert (desk.chapter("one").read_text(), desk.chapter("two").read_text()) == (
+        listing("x = [1,"), listing("y = 2"))
+    assert desk.run().status == 2  # the chapters are no Python now
+    desk.good("stitch")
+    desk.good("check")
+    assert desk.chapter("two").read_text() == listing("y := 2]")
+
+
 @pytest.mark.parametrize("verb", ["tangle", "stitch"])
 @pytest.mark.parametrize("kills", [4, pytest.param(120, marks=pytest.mark.slow)])
 def test_kill_9_at_any_moment(tmp_path, verb, kills):

@@ -314,6 +314,12 @@ def test_a_mistake_in_a_chapter_comes_first(desk):
     assert "this fence is never closed" in run.err
 
 
+def test_without_an_edit_a_mistake_in_the_python_of_a_chapter_is_told_as_ever(desk):
+    desk.write(one=BOOK.replace("total = 0", "total ="))
+    assert desk.run("stitch") == desk.run() == (
+        2, "", "book/one.md:12: not valid Python: invalid syntax; mend it here\n")
+
+
 @pytest.mark.parametrize("first", [0, 13, 26])
 def test_stitching_the_whole_book_is_exact(first):
     """Lines all over the book's own package, changed at once, reach one chapter line each."""
