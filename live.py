@@ -112,7 +112,8 @@ def main(port: str, *command: str) -> int:
         threading.Thread(target=work, daemon=True).start()
     address = f"http://127.0.0.1:{server.server_port}/"
     print(f"The book is at {address}, until you press Ctrl-C", flush=True)
-    return tangle.watch(ROOT)
+    tangle.watch(ROOT)
+    return 0
 
 
 if __name__ == "__main__":

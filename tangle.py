@@ -10,8 +10,6 @@
     python tangle.py list               every file, with the listings it is made of
 
 Exit status: 0 done or in sync, 1 drift or a conflict, 2 a mistake in the book or the arguments.
-`row` is a line number in a chapter, counted from 1; `parts` are listings that are joined;
-a `border` is where one part ends and the next begins.
 """
 
 from __future__ import annotations
@@ -24,24 +22,21 @@ import io
 import json
 import os
 import re
-import shlex
 import shutil
 import subprocess
 import sys
-import tarfile
 import time
 import warnings
-from collections.abc import Iterator
+import zipfile
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
-from functools import cached_property, lru_cache
-from itertools import islice
-from pathlib import Path
+from functools import cached_property, lru_cache, partial
+from itertools import chain, dropwhile, groupby, pairwise, takewhile
+from pathlib import Path, PurePosixPath
 from typing import NamedTuple
 
-try:
-    from markdown_it import MarkdownIt
-except ImportError:
-    sys.exit("tangle.py needs markdown-it-py: `make book` or pip installs it")
+from markdown_it import MarkdownIt
+
 try:
     import fcntl
 except ImportError:  # Windows has no such lock; keep two runs apart yourself there
@@ -49,7 +44,7 @@ except ImportError:  # Windows has no such lock; keep two runs apart yourself th
 
 
 class Problem(NamedTuple):
-    """A mistake in the book: where it stands, what is wrong and what to do."""
+    """Something wrong: where it stands, what it is and what to do."""
     path: str
     row: int
     message: str
@@ -58,32 +53,39 @@ class Problem(NamedTuple):
         return f"{self.path}:{self.row}: {self.message}"
 
 
+class Refused(Exception):
+    """A run that stops: what it says, and its exit status."""
+    def __init__(self, *messages: object, status: int = 2):
+        super().__init__("\n".join(map(str, messages)))
+        self.status = status
+
+
 class Line(NamedTuple):
     """A line of a tangled file and the chapter line it comes from (row 0: it has none)."""
     text: str
     chapter: str = ""
     row: int = 0
     indent: int = 0  # columns that references have added
+    part: Listing | None = None
 
 
-@dataclass(frozen=True)
+class Seam(Line):
+    """Before this row a listing begins (the text is <), ends (>), or goes on below a fragment."""
+
+
+@dataclass(frozen=True, eq=False)
 class Listing:
-    """A fence that is code of the package; `line` is the row of the fence."""
+    """A fence that is code of the package, and the lines where its docstring and imports end."""
     chapter: str
-    line: int
+    line: int  # the row of the fence
+    first: int  # the row of the first line of code
     file: str | None
     name: str | None
-    lines: list[str] = field(repr=False)
-
-    @property
-    def first(self) -> int:
-        """The row of the first line of code."""
-        return self.line + 1
-
-    def references(self) -> list[tuple[int, int, str]]:
-        """The fragments this listing asks for, each with its row and its indentation."""
-        matches = ((row, REFERENCE.match(text)) for row, text in enumerate(self.lines, self.first))
-        return [(row, len(match[1]), match[2].strip()) for row, match in matches if match]
+    lines: list[str]
+    doc: int
+    stop: int  # behind the last import
+    rest: int  # the first line that is neither import nor blank
+    imports: list[Line]  # one for each name
 
 
 @dataclass
@@ -91,636 +93,432 @@ class Book:
     """The chapters in reading order, and everything that follows from their texts."""
     texts: dict[str, str]
     listings: list[Listing] = field(default_factory=list)
-    fragments: dict[str, list[Listing]] = field(default_factory=dict)
-    parts: dict[str, list[Listing]] = field(default_factory=dict)  # of each file
-    files: dict[str, list[Line]] = field(default_factory=dict)
     problems: list[Problem] = field(default_factory=list)
-
-    @property
-    def chapters(self) -> list[str]:
-        return list(self.texts)
+    fragments: dict[str, list[Listing]] = field(default_factory=dict)
+    uses: dict[tuple[str, int], str] = field(default_factory=dict)  # fragments, by chapter and row
+    parts: dict[str, list[Listing]] = field(default_factory=dict)  # of each file
+    inside: dict[str, list[Listing]] = field(default_factory=dict)  # with the fragments in them
+    own: set[str] = field(default_factory=set)  # the packages that the files are in
+    files: dict[str, list[Line]] = field(default_factory=dict)
+    seams: dict[str, list[tuple[int, Seam]]] = field(default_factory=dict)  # before which lines
 
     @cached_property
-    def own(self) -> set[str]:
-        """The packages that the book makes."""
-        return {file.partition("/")[0].removesuffix(".py") for file in self.parts}
+    def plain(self) -> dict[str, list[str]]:
+        """The lines of each file."""
+        return {file: [line.text for line in lines] for file, lines in self.files.items()}
 
-    def source(self, file: str) -> str | None:
-        """A file's text; None if no listing makes it."""
-        lines = self.files.get(file)
-        return None if lines is None else "".join(f"{line.text}\n" for line in lines)
-
-    def inside(self, file: str) -> list[Listing]:
-        """All listings of a file, fragments after the listing that uses them."""
-        found, todo = [], self.parts[file][::-1]
-        while todo:
-            found.append(part := todo.pop())
-            names = [name for _, _, name in part.references()]
-            todo += [piece for name in names for piece in self.fragments[name]][::-1]
-        return found
+    def source(self, file: str) -> str:
+        return "".join(f"{line.text}\n" for line in self.files[file])
 
 
 # ------------------------------------------------------------ from a chapter to its listings
 
 ROW = re.compile(r"[^\r\n]*(?:\r\n?|\n)|[^\r\n]+$")
+MEMORY = ".tangle/memory.json"
 REFERENCE = re.compile(r"^( *)<<([^<>]+)>> *$")
-NESTED = re.compile(r"^(?:[ \t>*+-]|\d+[.)])*(?:`{3,}|~{3,}) *python[ \t]+(?:file|name)=")
-COLONS = re.compile(r"^ {0,3}(:{3,})(.*)$")
-SHOWN = ("{code", "{sourcecode", "{math", "{raw", "{literal")  # directives that hold no Markdown
+ATTRIBUTE = re.compile(r"""(?<!\S)(?:file=((?:[\w-][\w.-]*/)*[\w-][\w.-]*\.py)|"""
+                       r"""name=(?:"([^"<>]+)"|'([^'<>]+)'|([^\s"'<>]+)))(?!\S)""")
+LISTING = re.compile(
+    r"(?:[ \t>*+-]|\d+[.)])*(?:`{3,}|~{3,}) *(?:py|python|python3)\s+(?:file|name)=", re.I)
+PLACED = re.compile(r"(?:`{3,}|~{3,}) *python\s")
+COLONS = re.compile(r" {0,3}:{3,}(.*)")
+DIRECTIVE = re.compile(r"\{(?!code|sourcecode|math|raw|literal)")  # one that holds Markdown
 MARKDOWN = MarkdownIt("commonmark")
 MARKDOWN.core.ruler.enableOnly(["normalize", "block"])
 
 
 def split(text: str) -> list[str]:
     """A text's lines, whatever their ends, without a byte order mark."""
-    return re.split(r"\r\n?|\n", text.removeprefix("\ufeff"))
+    return [row.rstrip("\r\n") for row in ROW.findall(text.removeprefix("\ufeff"))]
 
 
 def read_info(info: str) -> dict[str, str]:
     """The attributes after ```python: file=, name= or both; {} for an ordinary block."""
-    try:
-        words = shlex.split(info)
-    except ValueError:
-        raise ValueError('a quotation mark is not closed; write name="..."') from None
-    attributes: dict[str, str] = {}
-    for word in words:
-        key, equals, value = word.partition("=")
-        value = value.strip()
-        if key not in ("file", "name") or not equals:
-            raise ValueError(f"unknown attribute {word!r}; a listing takes file= and name=")
-        if key in attributes:
-            raise ValueError(f"{key}= stands twice; keep one")
-        if not value or not value.isprintable() or (key == "name" and set(value) & set("<>")):
-            raise ValueError(f"{key}={value!r} cannot be used; give it plain text, without < and >")
-        if key == "file" and ({"", ".", ".."} & set(value.split("/")) or set(value) & set(":\\")):
-            raise ValueError(f"file={value} leaves src/; give a path below src/")
-        if key == "file" and not value.endswith(".py"):
-            raise ValueError(f"file={value} is no Python file; end it in .py")
-        attributes[key] = value
-    return attributes
+    found = ATTRIBUTE.findall(info)
+    given = {"file" if file else "name": file or "".join(name).strip() for file, *name in found}
+    rest = ATTRIBUTE.sub("", info).strip()
+    if rest or len(given) < len(found) or not all(given.values()):
+        raise ValueError(f"cannot read {rest or info!r}; write file= and a path below src/ that "
+                         'ends in .py, or name="..." without < and >, or both')
+    return given
 
 
-@lru_cache(maxsize=1000)
+@lru_cache(maxsize=400)
 def read_chapter(chapter: str, text: str) -> tuple[list[Listing], list[Problem]]:
     """The listings of one chapter, and what is wrong with its fences."""
-    lines = split(text)
-    listings: list[Listing] = []
-    problems: list[Problem] = []
+    lines, listings, wrong = split(text), [], []
     top: set[int] = set()  # where fences begin at top level
     shown: set[int] = set()  # lines that are shown as they stand
-
-    def wrong(i: int, message: str) -> None:
-        problems.append(Problem(chapter, i + 1, message))
-
     for token in MARKDOWN.parse("\n".join(lines)):
         start, stop = token.map or (0, 0)
+        fence, language, info = token.type == "fence", *(*token.info.split(None, 1), "", "")[:2]
         comment = token.type == "html_block" and token.content.lstrip().startswith("<!--")
-        if comment or token.type == "code_block":
-            shown.update(range(start, stop))
-        if token.type != "fence":
-            continue
-        language, info = (*token.info.split(None, 1), "", "")[:2]
-        if not language.startswith("{") or language.startswith(SHOWN):
-            shown.update(range(start + 1, stop))
-        if token.level:
+        if comment or token.type == "code_block" or (fence and not DIRECTIVE.match(language)):
+            shown.update(range(start + fence, stop))
+        if not fence or token.level:
             continue
         top.add(start)
-        closing = rf" *{re.escape(token.markup[0])}{{{len(token.markup)},}}[ \t]*"
-        if stop - start < 2 or not re.fullmatch(closing, lines[stop - 1]):
-            wrong(start, f"this fence is never closed; end it with a line {token.markup}")
+        if stop - start < 2 or not re.fullmatch(rf" *{token.markup}+[ \t]*", lines[stop - 1]):
+            wrong.append((start, f"this fence is never closed; end it with a line {token.markup}"))
         elif language.lower() in ("py", "python", "python3") and info:
             code = lines[start + 1:stop - 1]
-            if language != "python":
-                wrong(start, f"{language!r} cannot begin a listing; write python")
-            if lines[start].startswith(" "):
-                wrong(start, "the listing is indented; move its fence to the left margin")
-            for i, line in enumerate(code, start + 1):
-                if re.match(r" *\t", line):
-                    wrong(i, "a tab in the indentation; use spaces")
+            wrong += [(i, "a tab in the indentation; use spaces")
+                      for i, line in enumerate(code, start + 1) if re.match(r" *\t", line)]
             try:
                 given = read_info(info)
                 file, name = given.get("file"), given.get("name")
-                listings.append(Listing(chapter, start + 1, file, name, code))
+                head = read_head(code, bool(file), chapter, start + 2)
+                listings.append(Listing(chapter, start + 1, start + 2, file, name, code, *head))
             except ValueError as error:
-                wrong(start, str(error))
-
-    colons = 0  # MyST's ::: blocks, which CommonMark does not know
+                wrong.append((start, str(error)))
+    depth = 0  # of MyST's ::: blocks, which CommonMark does not know
     for i, line in enumerate(lines):
-        if i in shown:
-            continue
-        if match := COLONS.match(line):
-            opens = bool(match[2].strip())
-            if not colons and opens:
-                colons = len(match[1])
-            elif not opens and len(match[1]) >= colons:
-                colons = 0
-        elif NESTED.match(line) and (colons or i not in top):
-            wrong(i, "a listing inside another block; move it to the top level of the chapter")
-    return listings, problems
+        if i not in shown and (match := COLONS.match(line)):
+            depth = max(0, depth + (1 if match[1].strip() else -1))
+        elif i not in shown and LISTING.match(line):
+            if depth or i not in top or not PLACED.match(line):
+                wrong.append((i, "a listing begins with ```python at the left margin, "
+                              "inside no other block; write it so"))
+    return listings, [Problem(chapter, i + 1, message) for i, message in wrong]
 
 
 # ------------------------------------------------------------ from listings to files
 
-class Head(NamedTuple):
-    """How a listing begins: its docstring, its imports, and where each of them ends."""
-    doc: int
-    stop: int  # behind the last import
-    rest: int  # the first line that is neither import nor blank
-    imports: list[Line]  # one for each name
-
-
-def read_head(lines: list[str], docstring: bool, chapter: str = "", first: int = 1) -> Head:
-    """The docstring, where there may be one, and the imports that come before anything else."""
-    doc, imports = docstring_end(lines) if docstring else 0, []
-    i = stop = doc
-    while i < len(lines):
-        end = i + 1
-        if lines[i].startswith("from ") and "(" in lines[i]:  # to the closing parenthesis
-            end = next((k + 1 for k in range(i, len(lines)) if ")" in lines[k]), end)
-        names = read_import("\n".join(lines[i:end])) if lines[i].strip() else []
-        if names is None:
-            break
-        imports += [Line(name, chapter, first + i) for name in names]
-        i, stop = end, end if names else stop
-    return Head(doc, stop, i, imports)
-
-
-def docstring_end(lines: list[str]) -> int:
-    """How many lines the docstring takes that opens this text; 0 if none does."""
-    quotes = re.match(r'[rR]?("""|\'\'\')', lines[0]) if lines else None
-    if quotes is None:
-        return 0
-    rest = [lines[0][quotes.end():], *lines[1:]]
-    return next((i + 1 for i, line in enumerate(rest) if quotes[1] in line), 0)
-
-
-def read_import(text: str) -> list[str] | None:
-    """An import as statements of one name each, or whole with its comment; None if it is none."""
-    if not text.startswith(("import ", "from ")):
-        return None
-    try:
-        [node] = ast.parse(text).body
-    except (SyntaxError, ValueError, RecursionError, MemoryError):
-        return None
-    if "#" in text:
-        return [text]
-    before = ast.unparse(node).partition("import ")[0]
-    return [f"{before}import {ast.unparse(name)}" for name in node.names]
-
-
-def import_lines(imports: list[Line], own: set[str]) -> list[Line]:
-    """Imports as a careful person writes them: grouped, sorted, once each."""
-    groups: dict[tuple, list[Line]] = {}
-    for line in imports:
-        kind, module, *name = line.text.split()
-        top = module.partition(".")[0]
-        standard = 1 if top in sys.stdlib_module_names else 2
-        section = 0 if top == "__future__" else 4 if not top else 3 if top in own else standard
-        simple = kind == "from" and len(name) == 2 and "#" not in line.text
-        whole = "" if simple else line.text
-        groups.setdefault((section, kind == "from", module, whole), []).append(line)
-    lines: list[Line] = []
-    last = None
-    for (section, _, module, whole), items in sorted(groups.items()):
-        ordered = sorted({line.text.split()[-1] for line in items}, key=lambda name: (
-            0 if name.isupper() and len(name) > 1 else 1 if name[:1].isupper() else 2, name))
-        text = whole or f"from {module} import {', '.join(ordered)}"
-        if len(text) > 100 and not whole:
-            text = "\n    ".join([f"from {module} import (", *(f"{x}," for x in ordered)]) + "\n)"
-        if last not in (None, section):
-            lines.append(Line(""))
-        lines += [Line(line, items[0].chapter, items[0].row) for line in text.split("\n")]
-        last = section
-    return lines
-
-
-BESIDE, AROUND = 1, 0  # borders: between two parts of one thing; around a reference
+STRING = re.compile(r'[rR]?("""|\'\'\')(?s:.*?)\1.*\n')
+IMPORTS = re.compile(r"(?:[ \t]*\n|import [^;\\\n]*\n|from [^;\\(\n]*(?:\([^)]*\))?[^;\\\n]*\n)*")
 DEFINITION = re.compile(r" *(?:(?:async +)?def|class)\b| *@")
 CONTINUES = re.compile(r" *(?:[)\]}]|(?:else|elif|except|finally)\b)")
 
 
-def unfold(parts: list[Listing], fragments: dict[str, list[Listing]],
-           imports: list[Line]) -> Iterator[Line | int]:
-    """The lines of these parts, every reference replaced, and the borders between them."""
-    def items(parts: list[Listing], indent: int) -> Iterator[Line | int]:
-        for i, part in enumerate(parts):
-            yield BESIDE if i else AROUND
-            head = read_head(part.lines, bool(part.file), part.chapter, part.first)
-            imports.extend(head.imports)
-            for at in [*range(head.doc), *range(head.rest, len(part.lines))]:
-                yield Line(part.lines[at], part.chapter, part.first + at, indent)
-        yield AROUND
-
-    stack = [("", items(parts, 0))]
-    while stack:
-        for item in stack[-1][1]:
-            match = None if isinstance(item, int) else REFERENCE.match(item.text)
-            name = match[2].strip() if match else ""
-            if name in fragments and all(name != above for above, _ in stack):
-                stack.append((name, items(fragments[name], item.indent + len(match[1]))))
-                break
-            if isinstance(item, Line) and item.text.strip():
-                item = item._replace(text=" " * item.indent + item.text)
-            yield item
-        else:
-            stack.pop()
+def read_head(lines: list[str], docstring: bool, chapter: str = "", first: int = 1) -> tuple:
+    """Where the docstring ends, the imports, and blank lines after them; the imported names."""
+    text = "".join(f"{line}\n" for line in lines)
+    match = STRING.match(text) if docstring else None
+    block = IMPORTS.match(text, match.end() if match else 0)[0]
+    doc, imports, stop = match[0].count("\n") if match else 0, [], 0
+    try:
+        for node in ast.parse(block).body:
+            written, stop = block.split("\n")[node.lineno - 1:node.end_lineno], node.end_lineno
+            before = ast.unparse(node).partition("import ")[0]
+            names = [f"{before}import {ast.unparse(name)}" for name in node.names]
+            if any("#" in line for line in written):
+                names = ["\n".join(written)]
+            imports += [Line(name, chapter, first + doc + node.lineno - 1) for name in names]
+    except (SyntaxError, ValueError, RecursionError, MemoryError):
+        return doc, doc, doc, []
+    return doc, doc + stop, doc + block.count("\n"), imports
 
 
-def spaced(queue: list[Line | int]) -> list[Line]:
-    """Lines, with blank ones at the borders where a careful person would have put them."""
-    out: list[Line] = []
-    blank: list[Line] = []
-    border = None
-    for i, item in enumerate(queue):
-        if isinstance(item, int):
-            border = max(border or 0, item)
+def import_lines(imports: list[Line], book: Book) -> list[Line]:
+    """Imports as a careful person writes them: grouped, sorted, once each."""
+    def place(line: Line) -> tuple:
+        kind, module, *names = line.text.split()
+        top = module.partition(".")[0]
+        standard = 1 if top in sys.stdlib_module_names else 2
+        section = 0 if top == "__future__" else 4 if not top else 3 if top in book.own else standard
+        joins = kind == "from" and len(names) == 2 and "#" not in line.text
+        return section, kind == "from", module, "" if joins else line.text
+
+    lines: list[Line] = []
+    last = None
+    for (section, _, module, text), group in groupby(sorted(imports, key=place), place):
+        same = list(group)
+        names = sorted({line.text.split()[-1] for line in same}, key=lambda name: (
+            0 if name.isupper() and len(name) > 1 else 1 if name[:1].isupper() else 2, name))
+        text = text or f"from {module} import {', '.join(names)}"
+        if len(text) > 100 and "#" not in text:
+            text = "\n    ".join([f"from {module} import (", *(f"{x}," for x in names)]) + "\n)"
+        lines += [Line("")] * (last not in (None, section))
+        lines += [same[0]._replace(text=line) for line in text.split("\n")]
+        last = section
+    return lines
+
+
+def indentation(text: str) -> int:
+    return len(text) - len(text.lstrip())
+
+
+def unfold(book: Book, part: Listing, indent: int) -> Iterator[Line]:
+    """The lines of a listing, without its imports and with its references replaced."""
+    yield Seam("<", part.chapter, part.first + part.rest, indent, part)
+    for row, text in enumerate(part.lines, part.first):
+        if name := book.uses.get((part.chapter, row)):
+            for piece in book.fragments[name]:
+                yield from unfold(book, piece, indent + indentation(text))
+            yield Seam("|", part.chapter, row + 1, indent, part)
+        elif not part.doc <= row - part.first < part.rest:
+            text = " " * indent + text if text.strip() else text
+            yield Line(text, part.chapter, row, indent, part)
+    yield Seam(">", part.chapter, part.first + len(part.lines), indent, part)
+
+
+def write_out(book: Book, file: str) -> None:
+    """Join a file's listings, with blank lines at the seams as a careful person puts them."""
+    seam, *body = [item for part in book.parts[file] for item in unfold(book, part, 0)]
+    book.inside[file] = list(dict.fromkeys(x.part for x in [seam, *body] if isinstance(x, Seam)))
+    imports = import_lines([x for part in book.inside[file] for x in part.imports], book)
+    chapters = ", ".join(dict.fromkeys(part.chapter for part in book.parts[file]))
+    seam, doc = seam._replace(text="><"), seam.part.doc
+    items = [Line(f"# Tangled from {chapters}"), *body[:doc], seam, *imports, seam, *body[doc:]]
+    out, seams, gap, border = [], [], [], ""
+    for n, item in enumerate(items):
+        if isinstance(item, Seam):
+            border += item.text
+            seams.append((len(out), item))
         elif not item.text.strip():
-            blank.append(item)
+            gap.append(item)
         else:
-            if border is not None and out:
-                wanted = blank_lines(out, item.text, defines(queue, i), border)
-                blank += [Line("")] * (wanted - len(blank))
-            out += [*blank, item] if out else [item]
-            blank, border = [], None
-    return out
+            if border:
+                code = (x.text for x in map(items.__getitem__, range(n, len(items)))
+                        if not isinstance(x, Seam) and not x.text.lstrip().startswith("#"))
+                defines = bool(DEFINITION.match(next(code, "")))  # with the comments above it
+                wanted = blank_lines(out, item.text, defines, "><" in border)
+                gap += [Line("")] * (wanted - len(gap))
+            out += [*gap, item]
+            gap, border = [], ""
+    book.files[file], book.seams[file] = out, seams
 
 
-def defines(queue: list[Line | int], i: int) -> bool:
-    """Whether a definition begins here, the comments above it included."""
-    lines = (item.text for item in islice(queue, i, None) if isinstance(item, Line))
-    return bool(DEFINITION.match(next((x for x in lines if not x.lstrip().startswith("#")), "")))
-
-
-def blank_lines(before: list[Line], text: str, defines: bool, border: int) -> int:
-    """How many belong at a border: two around a top-level definition, one around a nested one."""
-    depth = len(text) - len(text.lstrip())
+def blank_lines(before: list[Line], text: str, defines: bool, beside: bool) -> int:
+    """How many belong between parts: two around a top-level definition, one around a nested one."""
+    depth = indentation(text)
     if CONTINUES.match(text) or before[-1].text.lstrip().startswith("@"):
         return 0
-    for line in reversed(before):
-        above = len(line.text) - len(line.text.lstrip())
-        if line.text.strip() and above <= depth and not CONTINUES.match(line.text):
-            break
-    else:
-        return border
-    if above == depth and (defines or DEFINITION.match(line.text)):
+    above = next((x.text for x in reversed(before) if x.text.strip()
+                  and indentation(x.text) <= depth and not CONTINUES.match(x.text)), "")
+    if indentation(above) == depth and (defines or DEFINITION.match(above)):
         return 1 if depth else 2
-    return 0 if depth else border
+    return int(beside and not depth)
 
 
-def write_out(book: Book, file: str) -> list[Line]:
-    """A whole file: where it comes from, its docstring, its imports, its code."""
-    imports: list[Line] = []
-    body = spaced(list(unfold(book.parts[file], book.fragments, imports)))
-    end = docstring_end([line.text for line in body])
-    sources = dict.fromkeys(part.chapter for part in book.parts[file])
-    out = [Line("# Tangled from " + ", ".join(sources)), *body[:end]]
-    if imports:
-        out += [Line(""), *import_lines(imports, book.own)]
-    while end < len(body) and not body[end].text.strip():
-        end += 1
-    if body[end:]:
-        out += [Line("")] * (2 if defines(list(body), end) else 1)
-    return out + body[end:]
-
-
-@lru_cache(maxsize=1000)
-def mistake(source: str) -> tuple[int | None, str] | None:
-    """The line of the first reason why this is not Python, and the reason."""
+@lru_cache(maxsize=400)
+def not_python(lines: tuple[Line, ...]) -> list[Problem]:
+    """The first reason why these lines are not Python, if they are not, where it stands."""
+    if any(REFERENCE.match(line.text) for line in lines):
+        return []  # it is not whole, which is another problem
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
-            compile(source, "listing", "exec", dont_inherit=True)
+            compile("".join(f"{x.text}\n" for x in lines), "listing", "exec", dont_inherit=True)
     except (SyntaxError, ValueError, RecursionError, MemoryError, OverflowError) as error:
-        return getattr(error, "lineno", None), str(getattr(error, "msg", error))
-    return None
+        row = getattr(error, "lineno", None) or len(lines)
+        near = next(line for line in [*lines[row - 1::-1], *lines] if line.row)
+        reason = str(getattr(error, "msg", error)).partition(" on line ")[0]
+        return [Problem(near.chapter, near.row, f"not valid Python: {reason}; mend it here")]
+    return []
 
 
-def python_problem(lines: list[Line]) -> Problem | None:
-    """The first reason why these lines are not Python, at the chapter line it stands on."""
-    found = mistake("".join(f"{line.text}\n" for line in lines))
-    if found is None:
-        return None
-    number, reason = found
-    near = next(x for x in [*lines[(number or len(lines)) - 1::-1], *lines] if x.row)
-    reason = re.sub(r"(?<=\bon )line (\d+)", lambda match: "{0.chapter}:{0.row}".format(
-        lines[int(match[1]) - 1]), reason)
-    return Problem(near.chapter, near.row, f"not valid Python: {reason}; mend this listing")
-
-
-def assemble(texts: dict[str, str], only: str | None = None) -> Book:
-    """Everything that follows from the chapters' texts alone; of the files, `only` one or all."""
+def assemble(texts: dict[str, str]) -> Book:
+    """Everything that follows from the chapters' texts alone."""
     book = Book(texts)
     for chapter, text in texts.items():
         listings, problems = read_chapter(chapter, text)
         book.listings += listings
         book.problems += problems
-    fragments, uses = book.fragments, {}
-
-    def wrong(part: Listing, row: int, message: str) -> None:
-        book.problems.append(Problem(part.chapter, row, message))
-
+    places: dict[str, list[tuple[Listing, int]]] = {}  # where each fragment is used
     for part in book.listings:
         if part.name:
-            home = fragments.setdefault(part.name, [])
-            if home and home[0].chapter != part.chapter:
-                wrong(part, part.line, f"fragment <<{part.name}>> is already defined in "
-                      f"{home[0].chapter}:{home[0].line}; give one of the two another name")
-                continue
-            home.append(part)
+            book.fragments.setdefault(part.name, []).append(part)
         if part.file:
             book.parts.setdefault(part.file, []).append(part)
-            if part.name:
-                uses.setdefault(part.name, []).append((part, part.line))
-        for row, _, name in part.references():
-            uses.setdefault(name, []).append((part, row))
-
-    for name, [(first, at), *again] in uses.items():
-        home = fragments.get(name, [])
-        for part, row in again:
-            wrong(part, row, f"<<{name}>> is used a second time, first at {first.chapter}:{at}; "
-                  "a fragment is used once: make it a function, or write it out here")
-        if not home:
-            near = difflib.get_close_matches(name, fragments, 1)
-            cure = f"did you mean <<{near[0]}>>?" if near else f'add a listing with name="{name}"'
-            wrong(first, at, f"<<{name}>> is not defined; {cure}")
-        elif home[0].chapter != first.chapter:
-            wrong(first, at, f"<<{name}>> belongs to {home[0].chapter}:{home[0].line}; "
-                  "a fragment is used in its own chapter, so define it here under another name")
-    for name, [part, *_] in fragments.items():
-        if name not in uses:
-            wrong(part, part.line, f"fragment <<{name}>> is never used; "
-                  f"write <<{name}>> where it belongs, or remove it")
-    user = {name: part.name if row > part.line else None
-            for name, [(part, row), *_] in uses.items() if name in fragments}
-    for chain in cycles(user):
-        part, row = uses[chain[0]][0]
-        wrong(part, row, f"<<{chain[0]}>> uses itself: {' -> '.join(chain)}; take one link out")
-    name_clashes(book.parts, wrong)
-
+        if part.file and part.name:
+            places.setdefault(part.name, []).insert(0, (part, part.line))
+        for row, text in enumerate(part.lines, part.first):
+            if match := REFERENCE.match(text):
+                places.setdefault(match[2].strip(), []).append((part, row))
+    book.uses = {(part.chapter, row): name for name, [(part, row), *_] in places.items()
+                 if name in book.fragments and row > part.line}
+    book.problems += mistakes(book, places)
+    book.own = {re.split(r"[/.]", file)[0] for file in book.parts}
     for path, parts in book.parts.items():
-        parts[:] = [piece for part in parts for piece in fragments.get(part.name or "", [part])]
-        if only in (None, path):
-            book.files[path] = lines = write_out(book, path)
-            broken = any(REFERENCE.match(line.text) for line in lines)
-            if not only and not broken and (problem := python_problem(lines)):
-                book.problems.append(problem)
-    place = {chapter: i for i, chapter in enumerate(texts)}
-    book.problems = sorted(set(book.problems), key=lambda x: (place[x.path], x.row, x.message))
+        parts[:] = [x for part in parts for x in book.fragments.get(part.name or "", [part])]
+        try:
+            write_out(book, path)
+        except RecursionError:
+            wrong = "fragments are nested too deep below this listing; write some of them out"
+            book.problems.append(Problem(parts[0].chapter, parts[0].line, wrong))
     return book
 
 
-def cycles(user: dict[str, str | None]) -> Iterator[list[str]]:
-    """Each chain of fragments that comes back to its beginning, once, in the order of use."""
-    done: set[str | None] = {None}
-    for start in user:
-        walk: list[str | None] = [start]
-        while walk[-1] not in done:
-            done.add(walk[-1])
-            walk.append(user.get(walk[-1]))
-        if walk[-1] in walk[:-1]:
-            yield walk[walk.index(walk[-1]):][::-1]
-
-
-def name_clashes(files: dict[str, list[Listing]], wrong) -> None:
-    """Two paths that differ only in case, and a file and a folder of one name."""
-    seen: dict[str, tuple[str, bool]] = {}
-    for path, [part, *_] in files.items():
-        pieces, at = path.split("/"), part.line
-        for i in range(1, len(pieces) + 1):
-            prefix, is_file = "/".join(pieces[:i]), i == len(pieces)
-            known, was_file = seen.setdefault(prefix.casefold(), (prefix, is_file))
-            if known != prefix:
-                wrong(part, at, f"src/{prefix} differs from src/{known} only in case; rename it")
-            elif was_file != is_file:
-                wrong(part, at, f"src/{prefix} would be both a file and a folder; rename it")
+def mistakes(book: Book, places: dict[str, list[tuple[Listing, int]]]) -> Iterator[Problem]:
+    """What is wrong with the names of fragments and files."""
+    for name, parts in book.fragments.items():
+        part, other = parts[0], next((x for x in parts if x.chapter != parts[0].chapter), None)
+        if other:
+            yield Problem(other.chapter, other.line, f"fragment <<{name}>> is already defined in "
+                          f"{part.chapter}:{part.line}; give one of the two another name")
+        if name not in places:
+            yield Problem(part.chapter, part.line, f"fragment <<{name}>> is never used; "
+                          f"write <<{name}>> where it belongs, or remove it")
+    user = {name: part.name for name, [(part, row), *_] in places.items() if row > part.line}
+    in_cycle: set[str] = set()
+    for name, [(first, at), *again] in places.items():
+        if all(part.chapter != first.chapter for part in book.fragments.get(name, [])):
+            near = difflib.get_close_matches(name, [x for x in book.fragments if x != name], 1)
+            cure = f"did you mean <<{near[0]}>>?" if near else f'add a listing with name="{name}"'
+            yield Problem(first.chapter, at, f"<<{name}>> is not defined in this chapter; {cure}")
+        for part, row in again:
+            yield Problem(part.chapter, row, f"<<{name}>> is used a second time, first at "
+                          f"{first.chapter}:{at}; make it a function, or write it out here")
+        users = [name]
+        while (above := user.get(users[-1])) and above not in users:
+            users.append(above)
+        if above == name and name not in in_cycle:
+            in_cycle.update(users)
+            way = " -> ".join([name, *users[::-1]])
+            yield Problem(first.chapter, at, f"<<{name}>> uses itself: {way}; take one link out")
+    spelled: dict[str, str] = {}
+    for path, [part, *_] in book.parts.items():
+        for place in [path, *(f"{folder}/" for folder in PurePosixPath(path).parents)][:-1]:
+            known = spelled.setdefault(place.casefold().rstrip("/"), place)
+            if known != place:
+                yield Problem(part.chapter, part.line, f"src/{place} and src/{known} "
+                              "cannot both be there on every system; rename one")
 
 
 # ------------------------------------------------------------ from an edited file to its chapters
 
-class Edit(NamedTuple):
-    """Rows `start` up to `stop`, that one excluded, of a chapter become these lines."""
-    chapter: str
-    start: int
-    stop: int
-    lines: list[str]
+Edit = tuple[str, int, int, list[str]]  # of a chapter, rows i to j, j excluded, become these lines
 
 
 def apply(texts: dict[str, str], edits: list[Edit]) -> dict[str, str]:
     """The chapters with these edits made; every other byte stays."""
-    new = dict(texts)
-    for chapter in {edit.chapter for edit in edits}:
-        rows = ROW.findall(texts[chapter])
-        mine = sorted((e for e in edits if e.chapter == chapter), key=lambda e: (e.start, e.stop))
-        for _, start, stop, lines in reversed(mine):
-            end = "\r\n" if rows[start - 2].endswith("\r\n") else rows[start - 2][-1]
-            rows[start - 1:stop - 1] = [line + end for line in lines]
-        new[chapter] = "".join(rows)
-    return new
+    rows = {chapter: ROW.findall(texts[chapter]) for chapter, *_ in edits}
+    for chapter, start, stop, lines in sorted(edits, key=lambda edit: edit[:3])[::-1]:
+        above = rows[chapter][start - 2]  # of this listing, or its fence
+        end = above[len(above.rstrip("\r\n")):]
+        rows[chapter][start - 1:stop - 1] = [line + end for line in lines]
+    return texts | {chapter: "".join(lines) for chapter, lines in rows.items()}
 
 
-def same(old: list[str], new: list[str]) -> int:
-    """How many lines two texts have in common at their beginning."""
+def same(old: list, new: list) -> int:
+    """How many items two lists have in common at their beginning."""
     pairs = enumerate(zip(old, new, strict=False))
     return next((i for i, (a, b) in pairs if a != b), min(len(old), len(new)))
 
 
 def changes(old: list[str], new: list[str]) -> list[list[int]]:
-    """Where two texts differ: each [i, j, k, m] says that old[i:j] has become new[k:m]."""
-    head = same(old, new)
-    tail = same(old[head:][::-1], new[head:][::-1])
-    a, b = old[head:len(old) - tail], new[head:len(new) - tail]
-    matcher = difflib.SequenceMatcher(None, a, b, autojunk=len(a) + len(b) > 5000)
-    return [[head + i, head + j, head + k, head + m]
-            for tag, i, j, k, m in matcher.get_opcodes() if tag != "equal"]
+    """Where two texts differ: each [i, j, k, m] says that old[i:j] has become new[k:m].
 
-
-class Unplaced(Exception):
-    """A change in src/ that no place in the chapters gives: its line in the file, and why."""
-
-
-class Seams:
-    """Where the lines of one tangled file come from, and where new ones may go.
-
-    A change goes to the listing that its lines come from. New lines between two listings go to
-    the end of the earlier one, unless only the later one gives the file back. A change that
-    lies across listings is taken line by line, if there are as many lines as before.
+    A line is taken together with the blank ones above it, as far as these differ too.
     """
-    def __init__(self, base: Book, file: str):
-        self.base, self.file, self.parts = base, file, base.inside(file)
-        self.home = {(part.chapter, row): part for part in self.parts
-                     for row, _ in enumerate(part.lines, part.first)}
-        self.user = {name: (part, row, columns) for part in self.parts
-                     for row, columns, name in part.references()}
+    def strides(lines: list[str]) -> tuple[list[int], list[tuple[str, ...]]]:
+        ends = [0, *(i for i, line in enumerate(lines, 1) if line.strip() or i == len(lines))]
+        return ends, [tuple(lines[i:j]) for i, j in pairwise(ends)]
 
-    def unpick(self, now: list[str]) -> list[Edit]:
-        """The edits of the chapters that make this file what it is now, or Unplaced."""
-        for number, text in enumerate(now, 1):
-            if REFERENCE.match(text):
-                raise Unplaced(number, "a chapter would take this line for a reference; "
-                               "write it another way")
-        was = self.base.files[self.file]
-        texts = [line.text for line in was]
-        edits = self.move_imports(texts, now)
-        old, found = [was[i] for i in skeleton(texts)], skeleton(now)
-        texts, new = [line.text for line in old], [now[i] for i in found]
-        regions = changes(texts, new)
-        ways = [list(self.places(old, new, *region)) for region in regions]
-        if all(ways) and self.written(best := sum((way[0] for way in ways), edits)) == now:
-            return best
-        for (i, j, k, m), choices in zip(regions, ways, strict=True):
-            for choice in choices:  # this change beside the earlier ones, the later ones not yet
-                result = self.written(edits + choice)
-                if [result[n] for n in skeleton(result)] == new[:m] + texts[j:]:
-                    edits = edits + choice
-                    break
-            else:
-                raise Unplaced(found[min(k, len(found) - 1)] + 1, self.why(old, i, j))
-        if (result := self.written(edits)) != now:
-            i, j, k, m = changes(result, now)[0]
-            raise Unplaced(k + 1, f"tangling would write {result[i:j]} here, not {now[k:m]}; "
-                           "imports stand sorted and once, with blank lines as they are by rule")
-        return edits
-
-    def written(self, edits: list[Edit]) -> list[str]:
-        """The file as the chapters give it after these edits."""
-        book = assemble(apply(self.base.texts, edits), self.file)
-        return [line.text for line in book.files.get(self.file, [])]
-
-    def places(self, old: list[Line], new: list[str], i: int, j: int, k: int, m: int,
-               ) -> Iterator[list[Edit]]:
-        """Ways to make old[i:j] of the file new[k:m], the best first."""
-        was, text = old[i:j], new[k:m]
-        if edits := line_by_line(was, text):
-            yield edits
-        up, down = slack([line.text for line in old], i, j, text)
-        if not text:  # of lines that repeat, take away those of one listing
-            was = min((old[i + n:j + n] for n in (0, -up, down)), key=lambda x: len(self.at(x)))
-        owned = [line for line in was if line.row]
-        gone = [Edit(x.chapter, x.row, x.row + 1, []) for x in owned]
-        if not "".join(text).strip():
-            yield gone
-        if not text or len(self.at(owned)) > 1:
-            return
-        above = owned[-1] if owned else old[max(i - up, 1) - 1]
-        below = owned[0] if owned else [*old, Line("")][j + down]
-        spots = [(*spot, new[k - up:m - up]) for spot in self.climb(above, 1)]
-        spots += [(*spot, new[k + down:m + down]) for spot in self.climb(below, 0)]
-        first, last = self.parts[0], self.base.parts[self.file][-1]
-        spots += [(first.chapter, first.first, 0, text),
-                  (last.chapter, last.first + len(last.lines), 0, text)]
-        for chapter, row, indent, lines in spots:
-            for some in (stripped(lines), lines) if owned else (lines, stripped(lines)):
-                if (fitting := outdented(some, indent)) is not None:
-                    yield [*gone, Edit(chapter, row, row, fitting)]
-
-    def at(self, lines: list[Line]) -> set[int]:
-        """The listings that these lines come from."""
-        return {id(self.home[x.chapter, x.row]) for x in lines if x.row}
-
-    def climb(self, line: Line, after: int) -> Iterator[tuple[str, int, int]]:
-        """The place at a line, then those at the references that lead to it, with indents."""
-        _, chapter, row, indent = line
-        part = self.home.get((chapter, row))
-        while part:
-            yield chapter, row + after, indent
-            part, row, columns = self.user.get(part.name or "", (None, 0, 0))
-            indent -= columns
-
-    def why(self, old: list[Line], i: int, j: int) -> str:
-        near = [x for x in old[i:j] if x.row] or [x for x in old[max(i - 1, 0):j + 2] if x.row]
-        places = dict.fromkeys(f"{x.chapter}:{x.row}" for x in [*near[:1], *near[-1:]])
-        return (f"no one place near {' and '.join(places)} gives this back (the first line and the "
-                "blank lines between listings are the tangler's); make the change there")
-
-    def move_imports(self, was: list[str], now: list[str]) -> list[Edit]:
-        """The edits that add and take away the imports of the file, at the heads of listings."""
-        before, after = ([x.text for x in read_head(lines[1:], True).imports]
-                         for lines in (was, now))
-        heads = [read_head(x.lines, bool(x.file), x.chapter, x.first) for x in self.parts]
-        wanted = [[x for x in head.imports if x.text in after] for head in heads]
-        for text in dict.fromkeys(text for text in after if text not in before):
-            modules = [{x.text.split()[1] for x in head.imports} for head in heads]
-            known = [i for i, names in enumerate(modules) if text.split()[1] in names]
-            some = [i for i, names in enumerate(modules) if names]
-            wanted[[*known, *some, 0][0]].append(Line(text))
-        edits = []
-        for part, head, imports in zip(self.parts, heads, wanted, strict=True):
-            if imports != head.imports:
-                lines = [line.text for line in import_lines(imports, self.base.own)]
-                stop = head.stop if lines or head.doc else head.rest
-                if lines:
-                    lines = [""] * bool(head.doc) + lines + [""] * (head.rest == head.doc)
-                edits.append(Edit(part.chapter, part.first + head.doc, part.first + stop, lines))
-        return edits
+    (at, a), (to, b) = strides(old), strides(new)
+    head = same(a, b)
+    tail = same(a[head:][::-1], b[head:][::-1])
+    matcher = difflib.SequenceMatcher(None, a[head:len(a) - tail], b[head:len(b) - tail],
+                                      autojunk=len(a) + len(b) > 5000)
+    regions = [(at[i + head], at[j + head], to[k + head], to[m + head])
+               for tag, i, j, k, m in matcher.get_opcodes() if tag != "equal"]
+    blanks = [same(old[i:j], new[k:m]) for i, j, k, m in regions]
+    return [[i + n, j, k + n, m] for (i, j, k, m), n in zip(regions, blanks, strict=True)]
 
 
-def skeleton(texts: list[str]) -> list[int]:
-    """The lines of a tangled file without its imports and the blank lines around them."""
-    head = read_head(texts[1:], True)
-    return [*range(min(1 + head.doc, len(texts))), *range(1 + head.rest, len(texts))]
+def ways(book: Book, file: str, i: int, j: int, new: list[str]) -> Iterator[list[Edit]]:
+    """Edits that could make the lines i to j of a file new, the best first.
+
+    Lines go to the listing that they come from, and lines between two listings to the end of the
+    earlier one, or if that does not give the file back, to a place from there to the later.
+    """
+    lines, texts = book.files[file], book.plain[file]
+    if len(new) == j - i:
+        yield [(x.chapter, x.row, x.row + 1, [text[x.indent:]])
+               for x, text in zip(lines[i:j], new, strict=True) if x.row]
+    shifts = [i] if new else [  # of lines that repeat, take away those of as few listings as can be
+        i, i - same(texts[:i][::-1], texts[:j][::-1]), i + same(texts[i:], texts[j:])]
+    owned = min(([x for x in lines[n:n + j - i] if x.row] for n in shifts),
+                key=lambda owned: len({x.part for x in owned}))
+    gone = [(x.chapter, x.row, x.row + 1, []) for x in owned]
+    if not new:
+        yield gone
+    elif len({x.part for x in owned}) < 2:
+        start = next((n for n in range(i, 0, -1) if texts[n - 1].strip()), 0)
+        above = [x for x in owned or lines[:start] if x.row][-1:]
+        seams = [seam for n, seam in book.seams[file] if start <= n <= j]
+        spots = [(x.chapter, x.row + (x in above), x.indent) for x in above + seams]
+        below = [*dropwhile(lambda x: not x.strip(), new),
+                 *takewhile(lambda x: not x.strip(), texts[j:])]
+        for chapter, row, indent in dict.fromkeys(spots):
+            for some in new, below:  # with the blank lines above, or with those below
+                if all(x.startswith(" " * indent) or not x.strip() for x in some):
+                    some = [x[indent:] if x.strip() else x for x in some]
+                    yield [*gone, (chapter, row, row, some)]
+    if new and (tail := same(texts[i:j][::-1], new[::-1])):
+        yield from ways(book, file, i, j - tail, new[:-tail])
 
 
-def outdented(lines: list[str], indent: int) -> list[str] | None:
-    """Lines with so many columns taken away in front; None where there are fewer."""
-    if all(line.startswith(" " * indent) for line in lines if line.strip()):
-        return [line[indent:] if line.strip() else line for line in lines]
-    return None
+def move_imports(book: Book, file: str, now: list[str]) -> Iterator[Edit]:
+    """The edits that add and take away the imports of a file, at the heads of its listings."""
+    parts = book.inside[file]
+    wanted = [line.text for line in read_head(now[1:], True)[-1]]
+    names = [[line.text for line in part.imports if line.text in wanted] for part in parts]
+    modules = [{line.text.split()[1] for line in part.imports} for part in parts]
+    known = {line.text for part in parts for line in part.imports}
+    for name in dict.fromkeys(wanted):
+        if name not in known:
+            names[max(range(len(parts)), key=lambda n: (
+                name.split()[1] in modules[n], bool(modules[n])))].append(name)
+    for part, mine in zip(parts, names, strict=True):
+        if mine != [line.text for line in part.imports]:
+            lines = [line.text for line in import_lines([Line(name) for name in mine], book)]
+            if lines:
+                lines = [""] * bool(part.doc) + lines + [""] * (part.rest == part.doc)
+            stop = part.stop if lines or part.doc else part.rest
+            yield part.chapter, part.first + part.doc, part.first + stop, lines
 
 
-def line_by_line(was: list[Line], text: list[str]) -> list[Edit] | None:
-    """The edits if each of these lines became one other; None if that is not so."""
-    new = [outdented([now], line.indent) for line, now in zip(was, text, strict=False)]
-    if len(was) != len(text) or not all(
-            lines if line.row else lines == [""] for line, lines in zip(was, new, strict=True)):
-        return None
-    return [Edit(line.chapter, line.row, line.row + 1, lines)
-            for line, lines in zip(was, new, strict=True) if line.row]
+def unpick(book: Book, now: dict[str, list[str]]) -> tuple[Book, list[Problem]]:
+    """The book that makes these files what they are now, and what has no place in it.
 
-
-def slack(old: list[str], i: int, j: int, text: list[str]) -> tuple[int, int]:
-    """How much higher, and lower, lines that are only new or only gone may as well lie."""
-    def reach(lines: list[str], moved: list[str]) -> int:
-        return next((n for n, x in enumerate(lines) if x != moved[n % len(moved)]), len(lines))
-
-    moved = old[i:j] or text
-    if not moved or (text and i < j):
-        return 0, 0
-    return reach(old[:i][::-1], moved[::-1]), reach(old[j:], moved)
-
-
-def stripped(lines: list[str]) -> list[str]:
-    """Lines without blank ones at the ends."""
-    full = [i for i, line in enumerate(lines) if line.strip()]
-    return lines[full[0]:full[-1] + 1] if full else []
-
-
-def merged(edits: list[Edit], base: str, now: str) -> tuple[list[Edit], list[Problem]]:
-    """The edits of one chapter, at the rows where it has them now; and where both sides differ."""
-    if split(apply({"": base}, [e._replace(chapter="") for e in edits])[""]) == split(now):
-        return [], []
-    joined: list[Edit] = []
-    for edit in sorted(edits, key=lambda edit: edit[1:3]):
-        if joined and joined[-1].stop == edit.start:
-            last = joined.pop()
-            edit = Edit(edit.chapter, last.start, edit.stop, last.lines + edit.lines)
-        joined.append(edit)
-    moved, clashes, lines = [], [], split(now)
-    hunks = changes(split(base), lines)
-    for chapter, start, stop, text in joined:
-        a, b, shift = start - 1, stop - 1, 0
-        for i, j, k, m in hunks:
-            if (i < b and a < j) or (i, j) == (a, b):
-                if (i, j, lines[k:m]) != (a, b, text):
-                    both = "".join(f"\n    chapter: {x}" for x in lines[k:m])
-                    both += "".join(f"\n    src:     {x}" for x in text)
-                    clashes.append(Problem(chapter, k + 1, "changed here and in src/; make "
-                                           f"the two agree, then stitch again{both}"))
+    Whether an edit is right is judged by tangling: every file must come back, edited or not.
+    """
+    moves = [edit for file in now for edit in move_imports(book, file, now[file])]
+    book = assemble(apply(book.texts, moves)) if moves else book
+    found = [(file, *region) for file in now for region in changes(book.plain[file], now[file])]
+    best = [next(ways(book, file, i, j, now[file][k:m]), []) for file, i, j, k, m in found]
+    whole = assemble(apply(book.texts, list(chain(*best))))
+    if whole.plain == book.plain | now:
+        return whole, []
+    problems = []
+    for file, lines in now.items():  # one change after the other, in the first way that is right
+        while found := changes(book.plain[file], lines):
+            i, j, k, m = found[0]
+            goal = book.plain | {file: lines[:m] + book.plain[file][j:]}
+            trials = (assemble(apply(book.texts, x)) for x in ways(book, file, i, j, lines[k:m]))
+            if (right := next((trial for trial in trials if trial.plain == goal), None)) is None:
+                rows = ([x for x in book.files[file][i:j] if x.row] or
+                        [x for x in book.files[file][max(i - 1, 0):j + 1] if x.row])
+                near = dict.fromkeys(f"{x.chapter}:{x.row}" for x in rows[:1] + rows[-1:])
+                problems.append(Problem(
+                    f"src/{file}", k + 1, f"no one place near {' and '.join(near)} gives this back "
+                    "(the first line, the order of imports and blank lines between listings are "
+                    "the tangler's); make the change there"))
                 break
-            if j <= a:
-                shift += m - k - (j - i)
-        else:
-            moved.append(Edit(chapter, start + shift, stop + shift, text))
-    return moved, clashes
+            book = right
+    return book, problems
+
+
+def merge(base: list[str], ours: list[str], theirs: list[str]) -> tuple[list[str], list[list]]:
+    """Their lines with our changes; and where both changed the same, as [i, j, k, m] of each."""
+    def hunks_of(new: list[str]) -> list[list[int]]:
+        """The changes, line by line where as many lines came as went."""
+        found = [[[i, j, k, m]] if j - i != m - k else [
+            [i + n, i + n + 1, k + n, k + n + 1] for n in range(j - i) if base[i + n] != new[k + n]]
+            for i, j, k, m in changes(base, new)]
+        return list(chain(*found))
+
+    merged, met, hunks = theirs[:], [], hunks_of(theirs)
+    for i, j, k, m in reversed(hunks_of(ours)):
+        found = [x for x in hunks if (x[0] < j and i < x[1]) or x[:2] == [i, j]]
+        at = i + sum(d - c - (b - a) for a, b, c, d in hunks if b <= i)
+        if not found:
+            merged[at:at + j - i] = ours[k:m]
+        elif (found[0][:2], theirs[found[0][2]:found[0][3]]) != ([i, j], ours[k:m]):
+            met.append([found[0][2], found[-1][3], k, m])
+    return merged, met[::-1]
 
 
 # ------------------------------------------------------------ the book on disk
@@ -734,39 +532,43 @@ def reading_order(toc: str) -> dict[str, int]:
     return {name if name.endswith(".md") else f"{name}.md": i for name, i in found}
 
 
-def load(root: Path) -> Book:
-    """The book in this folder, read and checked."""
-    texts: dict[str, str] = {}
-    problems: list[Problem] = []
-    toc = on_disk(root / "_toc.yml")
-    if toc is None:
-        message = f"not found in {root}; say where the book is with --root"
-        return Book({}, problems=[Problem("_toc.yml", 1, message)])
-    for chapter, line in reading_order(toc).items():
-        text = on_disk(root / chapter)
+def load(root: Path, python: bool = True) -> Book:
+    """The book in this folder, read and checked, its Python too if asked."""
+    order = reading_order(on_disk(root / "_toc.yml") or "")
+    found, src = {x: on_disk(root / x) for x in order}, (root / "src").resolve()
+    book = assemble({chapter: text or "" for chapter, text in found.items()})
+
+    def wrong(path: str, row: int, message: str) -> None:
+        book.problems.append(Problem(path, row, message))
+
+    if not order:
+        wrong("_toc.yml", 1, f"names no chapters in {root}; say where the book is with --root")
+    for chapter, text in found.items():
         if text is None:
-            message = f"{chapter} is not there; write it, or take this line out"
-            problems.append(Problem("_toc.yml", line, message))
+            wrong("_toc.yml", order[chapter], f"{chapter} is not there; write it, or take this out")
         elif bad := re.search("[\udc80-\udcff]", text):
-            row = len(split(text[:bad.start()]))
-            message = "bytes that are not UTF-8; save the file as UTF-8"
-            problems.append(Problem(chapter, row, message))
-        texts[chapter] = text or ""
-    for path in sorted((root / "book").rglob("*.md")):
+            row = len(split(text[:bad.end()]))
+            wrong(chapter, row, "bytes that are not UTF-8; save the file as UTF-8")
+    for path in sorted(root.glob("book/**/*.md")):
         chapter = path.relative_to(root).as_posix()
-        if chapter not in texts:
-            for part in read_chapter(chapter, on_disk(path) or "")[0][:1]:
-                message = "a listing in a chapter that _toc.yml does not name; add it there"
-                problems.append(Problem(chapter, part.line, message))
-    book = assemble(texts)
-    src = (root / "src").resolve()
+        for part in read_chapter(chapter, on_disk(path) or "")[0] * (chapter not in order):
+            wrong(chapter, part.line, "a listing in a chapter that _toc.yml does not name; add it")
     for part in book.listings:
         if part.file and not (src / part.file).resolve().is_relative_to(src):
-            message = f"file={part.file} leaves src/ through a symbolic link; remove the link"
-            problems.append(Problem(part.chapter, part.line, message))
-    place = {"_toc.yml": -1} | {chapter: i for i, chapter in enumerate(texts)}
-    book.problems = sorted([*problems, *book.problems],
-                           key=lambda x: (place.get(x.path, len(texts)), x.row))
+            wrong(part.chapter, part.line, f"file={part.file} leaves src/ through a symbolic link; "
+                  "remove the link")
+    if python:
+        book.problems += chain(*(not_python(tuple(x)) for x in book.files.values()))
+    place = {"_toc.yml": -1} | {chapter: i for i, chapter in enumerate(order)}
+    book.problems = sorted({*book.problems}, key=lambda problem: (
+        place.get(problem.path, len(place)), problem.row, problem.message))
+    return book
+
+
+def sound(root: Path, python: bool = True) -> Book:
+    """The book in this folder, if nothing is wrong with it."""
+    if (book := load(root, python)).problems:
+        raise Refused(*book.problems)
     return book
 
 
@@ -778,15 +580,12 @@ def on_disk(path: Path) -> str | None:
         return None
 
 
-def plain(text: str) -> str:
-    """A text with plain line ends, at the last line too."""
-    return "\n".join(split(text)).removesuffix("\n") + "\n"
-
-
 def write(path: Path, text: str) -> None:
     """Write a file whole or not at all."""
     path = path.resolve()
     path.parent.mkdir(parents=True, exist_ok=True)
+    if path.exists() and not path.stat().st_mode & 0o200:
+        raise PermissionError(13, "is read-only; make it writable, or remove it", str(path))
     temporary = path.with_name(f".{path.name}.tmp")
     try:
         with open(temporary, "wb") as file:
@@ -801,247 +600,68 @@ def write(path: Path, text: str) -> None:
         raise
 
 
-def remove(root: Path, name: str) -> None:
-    """Remove a file below src/, and the folders this leaves empty."""
-    (root / name).unlink(missing_ok=True)
-    for folder in list((root / name).parents)[:name.count("/") - 1]:
-        if folder.is_dir() and all(item.name == "__pycache__" for item in folder.iterdir()):
-            shutil.rmtree(folder)
+def history(root: Path) -> list[dict[str, list[str]]]:
+    """What src/ may have been tangled as: here, the last time, and from the book at git's HEAD.
 
-
-@contextlib.contextmanager
-def alone(root: Path) -> Iterator[None]:
-    """One run at a time in one book; what a run that was killed has begun is finished first."""
-    (root / ".tangle").mkdir(exist_ok=True)
-    with open(root / ".tangle" / "lock", "w") as lock:
-        if fcntl:
-            fcntl.flock(lock, fcntl.LOCK_EX)
-        finish(root)
-        yield
-
-
-def commit(root: Path, changes: dict[str, tuple[str | None, str | None]],
-           texts: dict[str, str]) -> bool:
-    """Write files, each (as it was, as it shall be), and remember what src/ is tangled from."""
-    for name in changes:
-        path = root / name
-        if path.exists() and not path.stat().st_mode & 0o200:
-            raise PermissionError(13, "is read-only; make it writable, or remove it", str(path))
-    write(root / ".tangle" / "journal.json", json.dumps({"changes": changes, "texts": texts}))
-    return finish(root)
-
-
-def finish(root: Path) -> bool:
-    """Do what the journal says, unless a file in it is neither as it was nor as it shall be."""
-    journal = root / ".tangle" / "journal.json"
-    if not journal.exists():
-        return True
-    work = json.loads(journal.read_text())
-    whole = all(on_disk(root / name) in pair for name, pair in work["changes"].items())
-    if whole:
-        for name, (_, text) in work["changes"].items():
-            if text is None:
-                remove(root, name)
-            elif on_disk(root / name) != text:
-                write(root / name, text)
-        write(root / ".tangle" / "last.json", json.dumps(work["texts"]))
-    journal.unlink()
-    return whole
-
-
-class Memory:
-    """The books that src/ may have been tangled from: the last one here, and git's at HEAD.
-
-    A file that equals what one of them gives was not edited by hand. What is kept is the
-    chapters, in .tangle/, which git ignores: no merge and no change of branch can break it.
+    What was tangled here is kept in .tangle/, which git ignores: no merge can break it.
     """
-    def __init__(self, root: Path):
-        self.root = root
-
-    @cached_property
-    def last(self) -> dict[str, str]:
-        """The chapters that src/ was last tangled from, here."""
-        try:
-            kept = json.loads(on_disk(self.root / ".tangle" / "last.json") or "{}")
-        except ValueError:
-            return {}
-        return kept if isinstance(kept, dict) else {}
-
-    @cached_property
-    def books(self) -> list[Book]:
-        return [assemble(texts) for texts in (self.last, self.committed()) if texts]
-
-    def committed(self) -> dict[str, str]:
-        """The chapters as git has them at HEAD; none where there is no git."""
-        command = ["git", "-C", self.root, "archive", "HEAD", "--", "_toc.yml", "*.md"]
-        try:
-            data = subprocess.run(command, capture_output=True, check=True).stdout
-        except (OSError, subprocess.CalledProcessError):
-            return {}
-        with tarfile.open(fileobj=io.BytesIO(data)) as tar:
-            found = {item.name: tar.extractfile(item).read().decode("utf-8", "replace")
-                     for item in tar if item.isfile()}
-        order = reading_order(found.get("_toc.yml", ""))
-        return {name: found[name] for name in order if name in found}
-
-    def makes(self, file: str) -> list[Book]:
-        """The books in which some listing makes this file."""
-        return [book for book in self.books if file in book.files]
-
-    def edited(self, book: Book) -> dict[str, str]:
-        """The Python files in src/ that were not tangled as they are, with their texts."""
-        found = {}
-        for file in [*book.files, *strays(self.root, book)]:
-            text = on_disk(self.root / "src" / file)
-            if text is None or plain(text) == book.source(file):
-                continue
-            if all(plain(text) != known.source(file) for known in self.books):
-                found[file] = plain(text)
-        return found
-
-    def nearest(self, edited: dict[str, str]) -> Book | None:
-        """The book that these files are the smallest change of."""
-        def distance(book: Book) -> int:
-            pairs = ((split(book.source(file) or ""), split(text)) for file, text in edited.items())
-            return sum(j - i + m - k for pair in pairs for i, j, k, m in changes(*pair))
-        return min(self.books, key=distance, default=None)
+    try:
+        known = [dict(src) for src in json.loads(on_disk(root / MEMORY) or "[]")]
+    except (ValueError, TypeError):
+        known = []
+    command = ["git", "-C", root, "archive", "--format=zip", "-0", "HEAD", "--", "_toc.yml", "*.md"]
+    try:
+        data = subprocess.run(command, capture_output=True, check=True).stdout
+        archive = zipfile.ZipFile(io.BytesIO(data))
+        order = reading_order(archive.read("_toc.yml").decode())
+        known.append(assemble({name: archive.read(name).decode() for name in order}).plain)
+    except (OSError, ValueError, KeyError, subprocess.CalledProcessError):
+        pass  # there is no git here, or no book in it
+    return known
 
 
-# ------------------------------------------------------------ the verbs
-
-def tangle(root: Path, discard: bool = False) -> int:
-    """Write src/ from the chapters."""
-    with alone(root):
-        book, memory = load(root), Memory(root)
-        if book.problems:
-            return report(book.problems)
-        edited = {} if discard else {
-            file: text for file, text in memory.edited(book).items()
-            if file in book.files or memory.makes(file)}
-        for file in edited:
-            lines = (memory.makes(file) or [book])[0].files[file]
-            print(f"src/{file} was edited by hand:", difference(lines, edited[file]), sep="\n")
-        if edited:
-            return complain("nothing was written; `tangle.py stitch` carries the edits into the "
-                            "book, `tangle.py --discard` drops them", 1)
-        return settle(root, memory, book)
+def drift(root: Path, book: Book) -> dict[str, list[str] | None]:
+    """The files of src/ that are not what the book says; a dot in front makes one an editor's."""
+    paths = [path.relative_to(root / "src").as_posix() for path in root.glob("src/**/*.py")]
+    names = {*book.files, *(path for path in paths if "/." not in f"/{path}")}
+    texts = {file: on_disk(root / "src" / file) for file in sorted(names)}
+    lines = {file: None if text is None else split(text) for file, text in texts.items()}
+    return {file: lines[file] for file in lines if lines[file] != book.plain.get(file)}
 
 
-def settle(root: Path, memory: Memory, book: Book) -> int:
-    """Make the chapters and src/ what this book says, and remember it."""
-    work = {name: (on_disk(root / name), text) for name, text in book.texts.items()}
-    work = {name: pair for name, pair in work.items() if pair[0] != pair[1]}
-    ours = [file for file in strays(root, book) if memory.makes(file)]
-    for file in [*book.files, *ours]:
-        was, text = on_disk(root / "src" / file), book.source(file)
-        if was is None or plain(was) != text:
-            work[f"src/{file}"] = was, text
-    if work or list(memory.last.items()) != list(book.texts.items()):
-        if not commit(root, work, book.texts):
-            return complain("a file was saved meanwhile; nothing was written: run this again", 1)
-    for name, (_, text) in work.items():
-        print(f"{'removed' if text is None else 'wrote'} {name}")
-    return 0
+def settle(root: Path, book: Book, known: list[dict[str, list[str]]]) -> None:
+    """Write the chapters, then the files of src/ that were tangled, and remember that.
 
-
-def strays(root: Path, book: Book) -> list[str]:
-    """Python files below src/ that no listing makes; hidden ones are an editor's."""
-    found = (path.relative_to(root / "src") for path in sorted((root / "src").rglob("*.py")))
-    return [path.as_posix() for path in found if path.as_posix() not in book.files
-            and not any(name.startswith(".") for name in path.parts)]
-
-
-def stitch(root: Path) -> int:
-    """Carry edits made by hand in src/ into the chapters, all of them or none, and tangle.
-
-    Where chapters were changed too, both changes stand, or the run stops where they meet. A
-    file that is gone from src/ is no edit: it is written again.
+    If it is killed among the chapters, src/ is still as it was edited, to be stitched again; if
+    it is killed later, each file is known as it was and as it shall be, and is tangled again.
     """
-    with alone(root):
-        now, memory = load(root), Memory(root)
-        if now.problems:
-            return report(now.problems)
-        edited = memory.edited(now)
-        base = memory.nearest(edited) or Book({})
-        problems: list[Problem] = []
-        edits: list[Edit] = []
-        for file, text in edited.items():
-            try:
-                if file not in base.files:
-                    raise Unplaced(1, "no listing made this file; take it away, "
-                                   f"write ```python file={file} in a chapter, and put it back")
-                if not text.strip():
-                    raise Unplaced(1, "the file is empty; to be rid of it, take out its listings")
-                if found := mistake(text):
-                    raise Unplaced(found[0] or 1, f"not valid Python: {found[1]}; mend it first")
-                edits += Seams(base, file).unpick(split(text)[:-1])
-            except Unplaced as error:
-                problems.append(Problem(f"src/{file}", *error.args))
-        moved: list[Edit] = []
-        for chapter in dict.fromkeys(edit.chapter for edit in edits):
-            mine = [edit for edit in edits if edit.chapter == chapter]
-            moves, clashes = merged(mine, base.texts[chapter], now.texts.get(chapter, ""))
-            moved += moves
-            problems += clashes
-        book = now if problems else assemble(apply(now.texts, moved))
-        problems += [problem._replace(message=f"after the edits in src/: {problem.message}")
-                     for problem in book.problems]
-        if not problems and now.texts == base.texts:
-            message = "tangling would not give this back; make the change in the chapter"
-            problems = [Problem(f"src/{file}", 1, message) for file in base.files
-                        if book.source(file) != edited.get(file, base.source(file))]
-        if problems:
-            report(problems)
-            return complain("nothing was written", 1)
-        for chapter, text in book.texts.items():
-            if text != now.texts[chapter]:
-                rows = enumerate(split(plain(now.texts[chapter]))[:-1], 1)
-                print(difference([Line(row, chapter, i) for i, row in rows], text))
-        return settle(root, memory, book)
+    for chapter, text in book.texts.items():
+        if (was := on_disk(root / chapter)) != text:
+            rows = [Line(row, chapter, i) for i, row in enumerate(split(was), 1)]
+            print(difference(rows, split(text)))
+            write(root / chapter, text)
+            print(f"wrote {chapter}")
+    ours = [x for x in drift(root, book) if any(x in files for files in [book.files, *known])]
+    if ours:
+        write(root / MEMORY, json.dumps([book.plain, *known]))
+    for file in ours:
+        path = root / "src" / file
+        if file in book.files:
+            write(path, book.source(file))
+            print(f"wrote src/{file}")
+            continue
+        path.unlink()
+        while (path := path.parent) != root / "src" and (
+                all(item.name == "__pycache__" for item in path.iterdir())):
+            shutil.rmtree(path)
+        print(f"removed src/{file}")
+    if on_disk(root / MEMORY) != (memory := json.dumps([book.plain])):
+        write(root / MEMORY, memory)
 
 
-def watch(root: Path, pause: float = 0.05) -> int:
-    """Carry each save to the other side once it is quiet, until Ctrl-C."""
-    def stamps() -> dict[str, tuple[int, int]]:
-        paths = [root / "_toc.yml", *(root / "book").rglob("*.md"), *(root / "src").rglob("*.py")]
-        return {str(path): (stat.st_mtime_ns, stat.st_size)
-                for path in paths if path.is_file() and (stat := path.stat())}
-
-    seen = carried = None
-    with contextlib.suppress(KeyboardInterrupt):
-        while True:
-            try:
-                now = stamps()
-                if now == seen and now != carried:
-                    carried = now
-                    stitch(root)
-                seen = now
-            except OSError as error:  # a file went while we looked; a full disk
-                complain(f"{error.filename or root}: {error.strerror or error}")
-            sys.stdout.flush()
-            time.sleep(pause)
-    return 0
-
-
-def check(root: Path) -> int:
-    """Compare src/ with what the chapters say."""
-    book = load(root)
-    if book.problems:
-        return report(book.problems)
-    drift = [f"src/{file} is made by no listing" for file in strays(root, book)]
-    for file, lines in book.files.items():
-        text = on_disk(root / "src" / file)
-        if text is None:
-            drift.append(f"src/{file} is not there")
-        elif plain(text) != book.source(file):
-            drift.append(f"src/{file} is not what the chapters say:\n" + difference(lines, text))
-    print(*drift, sep="\n", end="\n" * bool(drift))
-    return complain("run `tangle.py` to write src/ from the chapters", 1) if drift else 0
-
-
-def difference(old: list[Line], text: str) -> str:
-    """The changes from these lines to a text, each at its chapter line."""
-    out, was, now = [], [line.text for line in old], split(plain(text))[:-1]
+def difference(old: list[Line], now: list[str]) -> str:
+    """The changes from these lines to others, each at its chapter line."""
+    out, was = [], [line.text for line in old]
     for i, j, k, m in changes(was, now):
         near = next((line for line in [*old[i:], *old[i::-1]] if line.row), Line(""))
         out += [f"  {near.chapter}:{near.row}", *(f"  - {x}" for x in was[i:j]),
@@ -1049,101 +669,174 @@ def difference(old: list[Line], text: str) -> str:
     return "\n".join(out)
 
 
+# ------------------------------------------------------------ the verbs
+
+def tangle(root: Path, edits: str = "kept") -> None:
+    """Write src/ from the chapters. Edits made by hand stop this, or are "stitched" or "dropped".
+
+    A file that is gone from src/ is no edit: it is written again.
+    """
+    (root / ".tangle").mkdir(exist_ok=True)
+    with open(root / ".tangle" / "lock", "w") as lock:  # one run at a time
+        if fcntl:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+        was = book = sound(root, python=edits != "stitched")
+        found = drift(root, was)
+        known = history(root) if found else []
+        edited = {file: lines for file, lines in found.items()
+                  if lines is not None and all(src.get(file) != lines for src in known)}
+        ours = {x: edited[x] for x in edited if any(x in src for src in [was.files, *known])}
+        if edits == "stitched":
+            book = stitched(was, edited, known) if edited else sound(root)
+        elif ours and edits == "kept":
+            show(ours, was)
+            raise Refused("nothing was written; `tangle.py stitch` carries the edits into the "
+                          "book, `tangle.py --discard` drops them", status=1)
+        if drift(root, was) != found or any(
+                on_disk(root / chapter) != text for chapter, text in was.texts.items()):
+            raise Refused("a file was saved meanwhile; nothing was written: run it again", status=1)
+        settle(root, book, known)
+
+
+def stitched(book: Book, edited: dict[str, list[str]], known: list[dict]) -> Book:
+    """The book with the edits made by hand in src/, all of them, or it is refused.
+
+    Where chapters were changed too, both changes stand, or are shown where they meet.
+    """
+    goal, problems = {}, []
+    for file, ours in edited.items():
+        path, bases = f"src/{file}", [src[file] for src in known if file in src]
+        if not bases or file not in book.files:
+            problems.append(Problem(path, 1, "no listing makes this file; take it away, "
+                                    f"write ```python file={file} in a chapter, and put it back"))
+            continue
+        problems += not_python(tuple(Line(x, path, i) for i, x in enumerate(ours, 1)))
+        base = min(bases, key=lambda base: sum(j - i + m - k for i, j, k, m in changes(base, ours)))
+        lines, theirs = book.files[file], book.plain[file]
+        goal[file], met = merge(base, ours, theirs)
+        for i, j, k, m in met:
+            near = next(line for line in lines[i:] + lines[i::-1] if line.row)
+            problems.append(Problem(near.chapter, near.row, "\n    ".join([
+                "changed here and in src/; make the two agree, then stitch again",
+                *(f"chapter: {x}" for x in theirs[i:j]), *(f"src:     {x}" for x in ours[k:m])])))
+    if not problems:
+        book, problems = unpick(book, goal)
+    if not problems:
+        found = [*book.problems, *chain(*(not_python(tuple(x)) for x in book.files.values()))]
+        problems = [x._replace(message=f"after the edits in src/: {x.message}") for x in found]
+    if problems:
+        raise Refused(*problems, "nothing was written", status=1)
+    return book
+
+
+def watch(root: Path, pause: float = 0.05) -> None:
+    """Carry each save to the other side once it is quiet, until Ctrl-C."""
+    seen = carried = None
+    with contextlib.suppress(KeyboardInterrupt):
+        while True:
+            with contextlib.suppress(FileNotFoundError):  # a file went while we looked
+                paths = [root / "_toc.yml", *root.glob("book/**/*.md"), *root.glob("src/**/*.py")]
+                stats = {path: path.stat() for path in paths if path.is_file()}
+                now = {path: (stat.st_mtime_ns, stat.st_size) for path, stat in stats.items()}
+                if now == seen and now != carried:
+                    carried = now
+                    attempt(tangle, root, "stitched")
+                seen = now
+            sys.stdout.flush()
+            time.sleep(pause)
+
+
+def show(found: dict[str, list[str] | None], book: Book) -> None:
+    """Print how files of src/ differ from what the book says."""
+    for file, lines in found.items():
+        if file not in book.files:
+            print(f"src/{file} is made by no listing")
+        elif lines is None:
+            print(f"src/{file} is not there")
+        else:
+            print(f"src/{file} is not what the chapters say:")
+            print(difference(book.files[file], lines))
+
+
+def check(root: Path) -> None:
+    """Compare src/ with what the chapters say."""
+    book = sound(root)
+    if found := drift(root, book):
+        show(found, book)
+        raise Refused("run `tangle.py` to write src/ from the chapters", status=1)
+
+
 def origin(root: Path, book: Book, file: str, number: int) -> Line | None:
     """The line of a tangled file that this line below src/ is, edits made by hand allowed for."""
-    lines, now = book.files.get(file, []), split(plain(on_disk(root / "src" / file) or ""))[:-1]
-    at = number - 1
-    for _, j, k, m in changes([line.text for line in lines], now):
-        if k < number <= m:
-            return None
-        if m < number:
-            at = number - 1 + j - m
-    return lines[at] if 0 <= at < len(lines) and lines[at].row else None
+    lines, now = book.files.get(file, []), split(on_disk(root / "src" / file) or "")
+    regions = changes(book.plain.get(file, []), now)
+    at = number - 1 + sum(j - i - (m - k) for i, j, k, m in regions if m < number)
+    new = any(k < number <= m for _, _, k, m in regions)
+    return lines[at] if not new and 0 <= at < len(lines) and lines[at].row else None
 
 
-def where(root: Path, place: str) -> int:
+def where(root: Path, place: str) -> None:
     """From a line of src/ to its chapter, or the other way; a column may follow the line."""
     match = re.fullmatch(r"(.+?):(\d+)(?::(\d+))?", place)
     if match is None:
-        return complain(f"{place}: expected FILE:LINE, such as book/1957-bellman.md:120")
-    path, number, column = match[1], int(match[2]), int(match[3] or 0)
-    for base in (Path.cwd(), root):  # as the caller sees it, then as the book names it
-        full = (base / match[1]).resolve()
-        if full.is_relative_to(root.resolve()) and full.exists():
-            path = full.relative_to(root.resolve()).as_posix()
-            break
-    book = load(root)
-    if book.problems:
-        return report(book.problems)
-    if path in book.texts:
-        found = [(f"src/{file}", i, x.indent) for file, lines in book.files.items()
-                 for i, x in enumerate(lines, 1) if (x.chapter, x.row) == (path, number)]
-        found = found or imported(book, path, number)
-    elif path.removeprefix("src/") in book.files:
+        raise Refused(f"{place}: expected FILE:LINE, such as book/1957-bellman.md:120")
+    book, number, column = sound(root), int(match[2]), int(match[3] or 0)
+    lines = {f"src/{file}": lines for file, lines in book.files.items()}
+    paths = os.path.relpath(match[1], root), match[1], f"src/{match[1]}"  # as the caller sees it
+    path = next((x for x in paths if x in book.texts or x in lines), None)
+    if path is None:
+        raise Refused(f"{match[1]} is neither a chapter nor a tangled file")
+    if path in lines:
         line = origin(root, book, path.removeprefix("src/"), number)
         found = [(line.chapter, line.row, -line.indent)] if line else []
     else:
-        return complain(f"{path} is neither a chapter nor a tangled file")
+        imported = {x.text for part in book.listings for x in part.imports
+                    if (x.chapter, x.row) == (path, number)}
+        found = [(file, i, x.indent) for file in lines for i, x in enumerate(lines[file], 1)
+                 if (x.chapter, x.row) == (path, number)
+                 or imported & {y.text for y in read_head([x.text], False)[-1]}]
     for target, row, shift in found:
         print(f"{target}:{row}" + (f":{max(1, column + shift)}" if column else ""))
-    return 0 if found else complain(f"{path}:{number} has no line on the other side")
+    if not found:
+        raise Refused(f"{path}:{number} has no line on the other side")
 
 
-def imported(book: Book, chapter: str, row: int) -> list[tuple[str, int, int]]:
-    """The lines of src/ that give the imports at this row, which other listings have too."""
-    found = []
-    for file, lines in book.files.items():
-        heads = [read_head(part.lines, bool(part.file), part.chapter, part.first)
-                 for part in book.inside(file)]
-        names = {x.text for head in heads for x in head.imports
-                 if (x.chapter, x.row) == (chapter, row)}
-        found += [(f"src/{file}", i, 0) for i, x in enumerate(lines, 1)
-                  if names & set(read_import(x.text) or ())]
-    return found
-
-
-def contents(root: Path) -> int:
+def contents(root: Path) -> None:
     """Every file, with the listings it is made of."""
-    book = load(root)
-    if book.problems:
-        return report(book.problems)
+    book = sound(root)
     for file, lines in book.files.items():
         print(f"src/{file} ({len(lines)} lines)")
-        for part in book.inside(file):
+        for part in book.inside[file]:
             print(f"    {part.chapter}:{part.line}  {part.name or ''}".rstrip())
+
+
+def attempt(verb: Callable[..., None], *arguments) -> int:
+    """Run a verb, or say what stops it; the exit status."""
+    try:
+        verb(*arguments)
+    except (Refused, OSError) as error:
+        at_file = getattr(error, "filename", None)  # of one that the disk gave
+        told = f"{at_file}: {error.strerror}" if at_file else error
+        print(told, file=sys.stderr, flush=True)
+        return getattr(error, "status", 2)
     return 0
 
 
-def report(problems: list[Problem]) -> int:
-    return complain("\n".join(map(str, problems)))
-
-
-def complain(message: str, status: int = 2) -> int:
-    print(message, file=sys.stderr, flush=True)
-    return status
-
-
 def main(arguments: list[str] | None = None) -> int:
+    verbs = {"tangle": tangle, "check": check, "stitch": partial(tangle, edits="stitched"),
+             "watch": watch, "where": where, "list": contents}
     parser = argparse.ArgumentParser(prog="tangle.py", description=__doc__,
                                      formatter_class=argparse.RawDescriptionHelpFormatter)
-    verbs = {"tangle": tangle, "check": check, "stitch": stitch, "watch": watch, "list": contents}
-    parser.add_argument("verb", nargs="?", default="tangle", metavar="VERB",
-                        choices=[*verbs, "where"])
+    parser.add_argument("verb", nargs="?", default="tangle", metavar="VERB", choices=verbs)
     parser.add_argument("place", nargs="?", metavar="FILE:LINE", help="for where")
     parser.add_argument("--root", type=Path, default=Path(__file__).resolve().parent,
                         help="the book's folder")
     parser.add_argument("--discard", action="store_true", help="drop edits made by hand in src/")
     given = parser.parse_args(arguments)
-    if (given.verb == "where") != bool(given.place):
-        parser.error("where takes FILE:LINE, the other verbs take nothing")
-    if given.discard and given.verb != "tangle":
-        parser.error("--discard goes with tangling")
-    try:
-        if given.place:
-            return where(given.root, given.place)
-        return tangle(given.root, True) if given.discard else verbs[given.verb](given.root)
-    except OSError as error:
-        return complain(f"{error.filename or given.root}: {error.strerror or error}")
+    if (given.verb == "where") != bool(given.place) or (given.discard and given.verb != "tangle"):
+        parser.error("where takes FILE:LINE, tangling takes --discard, and no other verb does")
+    more = [given.place] if given.place else ["dropped"] if given.discard else []
+    return attempt(verbs[given.verb], given.root, *more)
 
 
 if __name__ == "__main__":

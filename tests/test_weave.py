@@ -362,8 +362,8 @@ def test_mistakes_of_the_book_are_warnings_at_their_place(tmp_path):
     assert result.status != 0
     for row, words in (
         (4, "<<nowhere>> is not defined"),
-        (7, "unknown attribute"),
-        (12, "inside another block"),
+        (7, "cannot read"),
+        (12, "inside no other block"),
         (17, "'chapters' is no index of listings; write {listing-index} files"),
     ):
         told = [line for line in result.warnings.splitlines() if words in line]

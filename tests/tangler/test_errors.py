@@ -8,41 +8,46 @@ from desk import Desk, listing
 
 import tangle
 
+CURE = ("; write file= and a path below src/ that ends in .py, or name=\"...\" without < and >, "
+        "or both")
+MOVE = "a listing begins with ```python at the left margin, inside no other block; write it so"
+
 # name: chapters, and the whole message list
 MISTAKES = {
     "unknown attribute": (
         {"one": listing("x = 1", "files=p/a.py")},
-        ["book/one.md:1: unknown attribute 'files=p/a.py'; a listing takes file= and name="]),
+        ["book/one.md:1: cannot read 'files=p/a.py'" + CURE]),
     "attribute without a value": (
         {"one": "\n" + listing("x = 1", "file=p/a.py hidden")},
-        ["book/one.md:2: unknown attribute 'hidden'; a listing takes file= and name="]),
+        ["book/one.md:2: cannot read 'hidden'" + CURE]),
     "attribute twice": (
         {"one": listing("x = 1", "file=p/a.py file=p/b.py")},
-        ["book/one.md:1: file= stands twice; keep one"]),
+        ["book/one.md:1: cannot read 'file=p/a.py file=p/b.py'" + CURE]),
     "open quotation mark": (
         {"one": listing("x = 1", 'name="half')},
-        ['book/one.md:1: a quotation mark is not closed; write name="..."']),
+        ["book/one.md:1: cannot read 'name=\"half'" + CURE]),
     "unusable name": (
         {"one": listing("x = 1", 'name="a <b>"')},
-        ["book/one.md:1: name='a <b>' cannot be used; give it plain text, without < and >"]),
+        ["book/one.md:1: cannot read 'name=\"a <b>\"'" + CURE]),
     "empty name": (
         {"one": listing("x = 1", 'name=""')},
-        ["book/one.md:1: name='' cannot be used; give it plain text, without < and >"]),
+        ["book/one.md:1: cannot read 'name=\"\"'" + CURE]),
     "not Python by name": (
         {"one": listing("x = 1", "file=p/a.txt")},
-        ["book/one.md:1: file=p/a.txt is no Python file; end it in .py"]),
+        ["book/one.md:1: cannot read 'file=p/a.txt'" + CURE]),
     "another word for python": (
         {"one": listing("x = 1").replace("python", "py", 1)},
-        ["book/one.md:1: 'py' cannot begin a listing; write python"]),
+        ["book/one.md:1: " + MOVE]),
     "indented fence": (
         {"one": "  " + listing("x = 1").replace("\n```", "\n  ```")},
-        ["book/one.md:1: the listing is indented; move its fence to the left margin"]),
+        ["book/one.md:1: " + MOVE]),
     "undefined fragment": (
         {"one": listing("x = 1\n<<more>>")},
-        ['book/one.md:3: <<more>> is not defined; add a listing with name="more"']),
+        ['book/one.md:3: <<more>> is not defined in this chapter; add a listing with name="more"']),
     "misspelt fragment": (
         {"one": listing("<<sweep al>>\n<<sweep all>>") + listing("x = 1", 'name="sweep all"')},
-        ["book/one.md:2: <<sweep al>> is not defined; did you mean <<sweep all>>?"]),
+        ["book/one.md:2: <<sweep al>> is not defined in this chapter; "
+         "did you mean <<sweep all>>?"]),
     "unused fragment": (
         {"one": listing("x = 1") + "\n" + listing("y = 1", 'name="more"')},
         ["book/one.md:5: fragment <<more>> is never used; "
@@ -61,12 +66,11 @@ MISTAKES = {
          "give one of the two another name"]),
     "use across chapters": (
         {"one": listing("x = 1\n<<a>>"), "two": listing("y = 2", "name=a")},
-        ["book/one.md:3: <<a>> belongs to book/two.md:1; "
-         "a fragment is used in its own chapter, so define it here under another name"]),
+        ['book/one.md:3: <<a>> is not defined in this chapter; add a listing with name="a"']),
     "fragment used twice": (
         {"one": listing("<<a>>\n<<a>>") + listing("x = 1", "name=a")},
         ["book/one.md:3: <<a>> is used a second time, first at book/one.md:2; "
-         "a fragment is used once: make it a function, or write it out here"]),
+         "make it a function, or write it out here"]),
     "fence never closed": (
         {"one": "Text.\n\n```python file=p/a.py\nx = 1\n"},
         ["book/one.md:3: this fence is never closed; end it with a line ```"]),
@@ -78,39 +82,34 @@ MISTAKES = {
         ["book/one.md:1: this fence is never closed; end it with a line ~~~"]),
     "listing in a directive": (
         {"one": "````{note}\n" + listing("x = 1") + "````\n"},
-        ["book/one.md:2: a listing inside another block; "
-         "move it to the top level of the chapter"]),
+        ["book/one.md:2: " + MOVE]),
     "listing in colons": (
         {"one": ":::{note}\n" + listing("x = 1") + ":::\n"},
-        ["book/one.md:2: a listing inside another block; "
-         "move it to the top level of the chapter"]),
+        ["book/one.md:2: " + MOVE]),
     "listing in a list": (
         {"one": "- point\n\n" + "".join(f"  {x}\n" for x in listing("x = 1").splitlines())},
-        ["book/one.md:3: a listing inside another block; "
-         "move it to the top level of the chapter"]),
+        ["book/one.md:3: " + MOVE]),
     "listing in a quotation": (
         {"one": "".join(f"> {x}\n" for x in listing("x = 1").splitlines())},
-        ["book/one.md:1: a listing inside another block; "
-         "move it to the top level of the chapter"]),
+        ["book/one.md:1: " + MOVE]),
     "listing in HTML": (
         {"one": "<div>\n" + listing("x = 1") + "</div>\n"},
-        ["book/one.md:2: a listing inside another block; "
-         "move it to the top level of the chapter"]),
+        ["book/one.md:2: " + MOVE]),
     "absolute path": (
         {"one": listing("x = 1", "file=/etc/a.py")},
-        ["book/one.md:1: file=/etc/a.py leaves src/; give a path below src/"]),
+        ["book/one.md:1: cannot read 'file=/etc/a.py'" + CURE]),
     "path upwards": (
         {"one": listing("x = 1", "file=p/../../a.py")},
-        ["book/one.md:1: file=p/../../a.py leaves src/; give a path below src/"]),
+        ["book/one.md:1: cannot read 'file=p/../../a.py'" + CURE]),
     "path of Windows": (
-        {"one": listing("x = 1", r"'file=p\a.py'")},
-        ["book/one.md:1: file=p\\a.py leaves src/; give a path below src/"]),
+        {"one": listing("x = 1", r"file=p\a.py")},
+        ["book/one.md:1: cannot read 'file=p\\\\a.py'" + CURE]),
     "paths that differ in case": (
         {"one": listing("x = 1", "file=p/a.py") + listing("x = 1", "file=P/b.py")},
-        ["book/one.md:4: src/P differs from src/p only in case; rename it"]),
+        ["book/one.md:4: src/P/ and src/p/ cannot both be there on every system; rename one"]),
     "file and folder of one name": (
         {"one": listing("x = 1", "file=p.py") + listing("x = 1", "file=p.py/a.py")},
-        ["book/one.md:4: src/p.py would be both a file and a folder; rename it"]),
+        ["book/one.md:4: src/p.py/ and src/p.py cannot both be there on every system; rename one"]),
     "not UTF-8": (
         {"one": b"first\nsecond \xff\n"},
         ["book/one.md:2: bytes that are not UTF-8; save the file as UTF-8"]),
@@ -119,11 +118,11 @@ MISTAKES = {
         ["book/one.md:3: a tab in the indentation; use spaces"]),
     "not valid Python": (
         {"one": listing("x = 1\n<<a>>") + "Text.\n" + listing("y = = 2", "name=a")},
-        ["book/one.md:7: not valid Python: invalid syntax; mend this listing"]),
+        ["book/one.md:7: not valid Python: invalid syntax; mend it here"]),
     "not valid Python at the end": (
         {"one": listing("x = 1\nif x:")},
-        ["book/one.md:3: not valid Python: expected an indented block after 'if' statement "
-         "on book/one.md:3; mend this listing"]),
+        ["book/one.md:3: not valid Python: expected an indented block after 'if' statement; "
+         "mend it here"]),
 }
 
 
@@ -159,8 +158,7 @@ def test_all_mistakes_come_in_one_run_in_reading_order(tmp_path):
 def test_several_mistakes_of_one_listing(desk):
     desk.write(one="  ```py file=p/a.py\n\tx = 1\n  ```\n")
     assert [line.split(";")[0] for line in desk.run().err.splitlines()] == [
-        "book/one.md:1: 'py' cannot begin a listing",
-        "book/one.md:1: the listing is indented",
+        "book/one.md:1: a listing begins with ```python at the left margin, inside no other block",
         "book/one.md:2: a tab in the indentation",
         "book/one.md:2: not valid Python: unexpected indent"]
 
@@ -190,14 +188,14 @@ def test_chapters_and_the_table_of_contents_must_agree(desk):
     desk.order("two", "one")
     run = desk.run()
     assert (run.status, run.err.splitlines()) == (2, [
-        "_toc.yml:3: book/two.md is not there; write it, or take this line out",
-        "book/three.md:1: a listing in a chapter that _toc.yml does not name; add it there"])
+        "_toc.yml:3: book/two.md is not there; write it, or take this out",
+        "book/three.md:1: a listing in a chapter that _toc.yml does not name; add it"])
 
 
 def test_the_root_must_hold_a_book(desk):
     (desk.root / "_toc.yml").unlink()
     run = desk.run()
-    assert (run.status, run.err) == (2, f"_toc.yml:1: not found in {desk.root}; "
+    assert (run.status, run.err) == (2, f"_toc.yml:1: names no chapters in {desk.root}; "
                                         "say where the book is with --root\n")
 
 
@@ -247,5 +245,5 @@ def test_read_info_is_what_the_site_reads_too():
     assert tangle.read_info('file=p/a.py name="to the end"') == {
         "file": "p/a.py", "name": "to the end"}
     assert tangle.read_info("") == {}
-    with pytest.raises(ValueError, match="a listing takes file= and name="):
+    with pytest.raises(ValueError, match="write file= and a path below src/"):
         tangle.read_info("colour=red")

@@ -1,29 +1,30 @@
 """What holds for every book."""
 
 import ast
-import os
 import tempfile
 from collections import Counter
 from pathlib import Path
 
-from books import IMPORT_LINES, chapters, edited
+from books import IMPORT_LINES, MANY, RANDOMS, book, edited
 from desk import Desk, listing
 from hypothesis import HealthCheck, assume, event, given, settings
 from hypothesis import strategies as st
 
 import tangle
 
-MANY = int(os.environ.get("FUZZ", "40"))  # cases of each property
 settings.register_profile("tangler", max_examples=MANY, deadline=None, derandomize=MANY == 40,
                           suppress_health_check=list(HealthCheck))
 settings.load_profile("tangler")
+
+
+BOOKS = RANDOMS.map(book)
 
 
 def assembled(texts: dict[str, str]) -> tangle.Book:
     return tangle.assemble({f"book/{name}.md": text for name, text in texts.items()})
 
 
-@given(chapters())
+@given(BOOKS)
 def test_tangling_is_idempotent(texts):
     with tempfile.TemporaryDirectory() as folder:
         desk = Desk(Path(folder), **texts)
@@ -42,19 +43,19 @@ def imported(source: str) -> set[tuple]:
             for name in node.names}
 
 
-@given(chapters())
+@given(BOOKS)
 def test_joining_keeps_every_line(texts):
-    book = assembled(texts)
+    made = assembled(texts)
     places = Counter((line.chapter, line.row, line.text.strip())
-                     for lines in book.files.values() for line in lines)
+                     for lines in made.files.values() for line in lines)
     wanted, given = set(), set()
-    for part in book.listings:
+    for part in made.listings:
         wanted |= imported("\n".join(text for text in part.lines if text in IMPORT_LINES))
         for row, text in enumerate(part.lines, part.first):
             if text.strip() and text not in IMPORT_LINES and not tangle.REFERENCE.match(text):
                 assert places[part.chapter, row, text.strip()] == 1
-    for file in book.files:
-        given |= imported(book.source(file))
+    for file in made.files:
+        given |= imported(made.source(file))
     assert given == wanted
 
 
@@ -93,59 +94,60 @@ def prose(book: tangle.Book) -> dict[str, list[str]]:
                       if (chapter, i) not in code] for chapter, text in book.texts.items()}
 
 
-@given(st.data(), chapters())
-def test_a_stitched_edit_tangles_back_exactly_and_leaves_the_prose_alone(data, texts):
-    base = assembled(texts)
+@given(RANDOMS)
+def test_a_stitched_edit_tangles_back_exactly_and_leaves_the_prose_alone(rng):
+    base = assembled(book(rng))
     assume(base.files)
-    file = data.draw(st.sampled_from(sorted(base.files)))
-    now = data.draw(edited([line.text for line in base.files[file]]))
-    try:
-        edits = tangle.Seams(base, file).unpick(now)
-    except tangle.Unplaced as error:
-        event(f"refused: {error.args[1][:30]}")
-        return
-    event("stitched")
-    book = tangle.assemble(tangle.apply(base.texts, edits))
-    assert [line.text for line in book.files[file]] == now
-    assert all(book.source(other) == base.source(other) for other in base.files if other != file)
-    assert prose(book) == prose(base)
+    file = rng.choice(sorted(base.files))
+    now = edited(rng, base.plain[file])
+    new, problems = tangle.unpick(base, {file: now})
+    event("refused" if problems else "stitched")
+    if not problems:
+        assert new.plain == base.plain | {file: now}
+        assert prose(new) == prose(base)
 
 
-@given(st.data(), chapters())
-def test_edits_of_both_sides_both_stand(data, texts):
+@given(RANDOMS)
+def test_edits_of_both_sides_both_stand(rng):
     """What src/ changed, carried into chapters that have more prose now."""
-    base = assembled(texts)
+    base = assembled(book(rng))
     assume(base.files)
-    file = data.draw(st.sampled_from(sorted(base.files)))
-    now = data.draw(edited([line.text for line in base.files[file]]))
-    try:
-        edits = tangle.Seams(base, file).unpick(now)
-    except tangle.Unplaced:
+    file = rng.choice(sorted(base.files))
+    now = edited(rng, base.plain[file])
+    if tangle.unpick(base, {file: now})[1]:
         return
     rows = {chapter: tangle.ROW.findall(text) for chapter, text in base.texts.items()}
-    fences = {chapter: [part.line for part in base.listings if part.chapter == chapter]
-              for chapter in rows}
     for chapter, lines in rows.items():  # a paragraph before some listing, and one at the end
+        fences = [part.line for part in base.listings if part.chapter == chapter]
         if lines and not lines[-1].endswith("\n"):
             lines[-1] += "\n"
         lines += ["\n", "The end.\n"]
-        if fences[chapter]:
-            at = data.draw(st.sampled_from(fences[chapter]))
+        if fences:
+            at = rng.choice(fences)
             lines[at - 1:at - 1] = ["\n", "New words.\n", "\n"]
     changed = tangle.assemble({chapter: "".join(lines) for chapter, lines in rows.items()})
-    assume(changed.source(file) == base.source(file))
-    moved = []
-    for chapter in rows:
-        mine = [edit for edit in edits if edit.chapter == chapter]
-        moves, clashes = tangle.merged(mine, base.texts[chapter], changed.texts[chapter])
-        assert not clashes
-        moved += moves
-    book = tangle.assemble(tangle.apply(changed.texts, moved))
-    assert [line.text for line in book.files[file]] == now
-    assert prose(book) == prose(changed)
+    goal, met = tangle.merge(base.plain[file], now, changed.plain[file])
+    assert (goal, met) == (now, [])
+    new, problems = tangle.unpick(changed, {file: goal})
+    assert not problems
+    assert new.plain[file] == now
+    assert prose(new) == prose(changed)
 
 
-@given(chapters(), chapters())
+LINES = st.lists(st.sampled_from("abcd"), max_size=8)
+
+
+@given(LINES, LINES, LINES)
+def test_a_merge_loses_no_side(base, ours, theirs):
+    merged, met = tangle.merge(base, ours, theirs)
+    assert tangle.merge(base, base, theirs) == (theirs, [])
+    assert tangle.merge(base, ours, base) == (ours, [])
+    assert tangle.merge(base, ours, ours) == (ours, [])
+    if not met:  # whose changes are carried to whom does not matter
+        assert tangle.merge(base, theirs, ours) == (merged, [])
+
+
+@given(BOOKS, BOOKS)
 def test_tangling_again_is_tangling_from_nothing(first, second):
     with tempfile.TemporaryDirectory() as folder, tempfile.TemporaryDirectory() as fresh:
         desk, other = Desk(Path(folder), **first), Desk(Path(fresh), **second)

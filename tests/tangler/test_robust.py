@@ -3,6 +3,7 @@
 import errno
 import os
 import random
+import shutil
 import signal
 import subprocess
 import sys
@@ -51,7 +52,7 @@ def stopping(monkeypatch, calls: list[str], at: int) -> None:
             return real(*arguments, **keywords)
         return call
 
-    for owner, name in [(tangle, "write"), (tangle, "remove"), (os, "replace"),
+    for owner, name in [(tangle, "write"), (shutil, "rmtree"), (os, "replace"),
                         (Path, "unlink"), (os, "fsync")]:
         monkeypatch.setattr(owner, name, stop(getattr(owner, name), name))
 
@@ -99,6 +100,23 @@ def test_stopped_before_any_write_the_next_run_finishes(tmp_path, verb):
     assert at > 15
 
 
+def test_stopped_between_two_chapters_that_make_sense_only_together(desk, monkeypatch):
+    desk.write(one=listing("x = 1"), two=listing("y = 2"))
+    desk.good()
+    edited = desk.read().replace("x = 1", "x = [1").replace("y = 2", "y := 2]")
+    desk.src().write_text(edited.replace("[1", "[1,"))
+    with monkeypatch.context() as patch:
+        stopping(patch, [], 4)  # write, fsync and replace the first chapter, write the second
+        with pytest.raises(Stop):
+            desk.run("stitch")
+    assert (desk.chapter("one").read_text(), desk.chapter("two").read_text()) == (
+        listing("x = [1,"), listing("y = 2"))
+    assert desk.run().status == 2  # the chapters are no Python now
+    desk.good("stitch")
+    desk.good("check")
+    assert desk.chapter("two").read_text() == listing("y := 2]")
+
+
 @pytest.mark.parametrize("verb", ["tangle", "stitch"])
 @pytest.mark.parametrize("kills", [4, pytest.param(120, marks=pytest.mark.slow)])
 def test_kill_9_at_any_moment(tmp_path, verb, kills):
@@ -125,7 +143,7 @@ def test_kill_9_at_any_moment(tmp_path, verb, kills):
         assert after["book/one.md"] == chapter(1, f"t{turn}").encode()
 
 
-def test_a_journal_is_not_followed_over_a_later_save(desk):
+def test_what_is_edited_after_a_run_was_killed_is_not_overwritten(desk):
     desk.write(one=chapter(1, "old"))
     desk.good()
     desk.write(one=chapter(1, "new"))
@@ -177,16 +195,16 @@ def test_a_save_between_reading_and_writing_is_not_overwritten(desk, monkeypatch
     desk.write(one=listing("x = 1"))
     desk.good()
     desk.write(one=listing("x = 2"))
-    real = tangle.commit
+    real = tangle.history
 
-    def late(root, changes, texts):
+    def late(root):
         desk.src().write_text("saved = 1\n")
-        return real(root, changes, texts)
+        return real(root)
 
-    monkeypatch.setattr(tangle, "commit", late)
+    monkeypatch.setattr(tangle, "history", late)
     run = desk.run()
     assert (run.status, run.err) == (
-        1, "a file was saved meanwhile; nothing was written: run this again\n")
+        1, "a file was saved meanwhile; nothing was written: run it again\n")
     assert desk.read() == "saved = 1\n"
 
 

@@ -43,6 +43,11 @@ def test_a_comment_and_a_decorator_belong_to_the_definition():
         "x = 1\n\n\n# about f\n@cache\ndef f():\n    pass\n\n\n@cache\ndef g():\n    pass\n")
 
 
+def test_a_comment_may_be_a_listing_of_its_own():
+    assert joined("x = 1", "# about f", "def f():\n    pass") == (
+        "x = 1\n\n\n# about f\n\n\ndef f():\n    pass\n")
+
+
 def test_more_blank_lines_than_needed_are_kept_and_never_doubled():
     assert joined("x = 1\n\n\n", "\ny = 2") == "x = 1\n\n\n\ny = 2\n"
     assert joined("def f():\n    pass\n", "\ndef g():\n    pass") == (
@@ -195,7 +200,8 @@ def test_a_hand_edit_is_never_overwritten(desk):
     desk.write(one="Text.\n" + listing("x = 5\ny = 2"))
     run = desk.run()
     assert (run.status, run.out.splitlines(), run.err) == (1, [
-        "src/p/a.py was edited by hand:", "  book/one.md:4", "  - y = 2", "  + y = 3", "  + z = 4"],
+        "src/p/a.py is not what the chapters say:", "  book/one.md:3", "  - x = 5", "  - y = 2",
+        "  + x = 1", "  + y = 3", "  + z = 4"],
         "nothing was written; `tangle.py stitch` carries the edits into the book, "
         "`tangle.py --discard` drops them\n")
     assert desk.src().read_bytes() == before["src/p/a.py"]
@@ -219,7 +225,7 @@ def test_a_file_that_was_there_before_is_not_taken(desk):
     desk.src().write_text("mine = 1\n")
     run = desk.run()
     assert run.status == 1
-    assert run.out.startswith("src/p/a.py was edited by hand:\n")
+    assert run.out.startswith("src/p/a.py is not what the chapters say:\n")
     assert desk.read() == "mine = 1\n"
 
 
@@ -284,7 +290,7 @@ def test_a_fresh_clone_is_no_conflict_and_still_knows_an_edit(desk, tmp_path_fac
 def test_a_broken_memory_is_no_memory(desk, kept):
     desk.write(one=listing("x = 1"))
     desk.good()
-    (desk.root / ".tangle" / "last.json").write_text(kept)
+    (desk.root / ".tangle" / "memory.json").write_text(kept)
     desk.good()
     desk.write(one=listing("x = 2"))
     assert desk.body() == "x = 1\n"
@@ -303,9 +309,8 @@ def test_check_shows_the_drift_and_writes_nothing(desk):
     before = desk.tree()
     run = desk.run("check")
     assert (run.status, run.out.splitlines()) == (1, [
-        "src/p/c.py is made by no listing",
         "src/p/a.py is not what the chapters say:", "  book/one.md:2", "  - x = 1", "  + x = 2",
-        "src/p/b.py is not there"])
+        "src/p/b.py is not there", "src/p/c.py is made by no listing"])
     assert run.err == "run `tangle.py` to write src/ from the chapters\n"
     assert desk.tree() == before
 

@@ -93,7 +93,7 @@ def test_a_file_being_written_is_not_taken_for_finished(desk, watch):
     text = desk.read()
     with open(desk.src(), "w") as file:
         file.flush()
-        watch.until_said("the file is empty")
+        watch.until_said("gives this back")
         file.write(text.replace("return 1", "return 5"))
     watch.until(lambda: desk.chapter().read_text() == BOOK.replace("return 1", "return 5"))
 
