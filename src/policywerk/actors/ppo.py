@@ -6,19 +6,8 @@ import random
 from collections.abc import Iterator
 from typing import Any
 
-from policywerk.actors.reinforce import (
-    Iteration,
-    Moment,
-    Player,
-    Uphill,
-    climb,
-    handfuls,
-    judged,
-    moved,
-    normalised,
-    record,
-    teach,
-)
+from policywerk.actors.experience import Moment, Player, handfuls, judged, normalised
+from policywerk.actors.reinforce import Iteration, Uphill, check, climb, moved, record, teach
 from policywerk.building_blocks.actor import actor_for, two_layers
 from policywerk.building_blocks.distributions import Distribution
 from policywerk.building_blocks.network import Chain
@@ -79,6 +68,10 @@ def ppo(
     std: float = 0.6,
 ) -> Iterator[Iteration]:
     """Play, and climb several times with care, in each of so many iterations."""
+    check(gamma, lam, iterations=iterations, steps=steps, minibatch=minibatch)
+    if epochs < 1 or not clip > 0.0 or not kl_stop > 0.0:
+        given = f"epochs={epochs}, clip={clip}, kl_stop={kl_stop}"
+        raise ValueError(f"{given}: expected 1 or more, and more than 0")
     actor = actor_for(env, hidden, std, rng)
     critic = Chain(two_layers(env, hidden, 1, rng))
     actor_steps = Adam(actor.chain.parameters(), rate)

@@ -51,23 +51,27 @@ def two_layers(env: Any, hidden: int, outputs: int, rng: random.Random) -> list[
 
 
 class Spread:
-    """Behind a mean for each number of an action, the log of its learned std."""
+    """Means in units of each number's bound; behind them the logs of learned stds."""
 
-    def __init__(self, count: int, std: float) -> None:
-        self.rows = [[math.log(std)] * count]
+    def __init__(self, bounds: Sequence[float], std: float) -> None:
+        self.bounds = list(bounds)
+        self.rows = [[math.log(std * bound) for bound in bounds]]
 
     def parameters(self) -> Rows:
         return self.rows
 
     def forward(self, batch: Batch) -> tuple[Rows, None]:
-        return [[*means, *self.rows[0]] for means in batch], None
+        return [[*self.times(row), *self.rows[0]] for row in batch], None
 
     def backward(
         self, memory: None, slopes: Batch, *, inputs: bool = True
     ) -> tuple[Rows, Rows]:
-        count = len(self.rows[0])
+        count = len(self.bounds)
         to_log_stds = zip(*(row[count:] for row in slopes), strict=True)
-        return [list(map(sum, to_log_stds))], [list(row[:count]) for row in slopes]
+        return [list(map(sum, to_log_stds))], [self.times(row) for row in slopes]
+
+    def times(self, row: Sequence[float]) -> list[float]:
+        return [x * bound for x, bound in zip(row, self.bounds, strict=False)]
 
 
 class Actor:
@@ -89,12 +93,12 @@ def throws_a_die(env: Any, hidden: int, std: float, rng: random.Random) -> Actor
 
 
 def throws_darts(env: Any, hidden: int, std: float, rng: random.Random) -> Actor:
-    numbers = len(env.action_space.low)
-    layers = two_layers(env, hidden, numbers, rng)
-    return Actor(Chain([*layers, Spread(numbers, std)]), Gaussian)
+    bounds = list(map(float, env.action_space.high))
+    layers = two_layers(env, hidden, len(bounds), rng)
+    return Actor(Chain([*layers, Spread(bounds, std)]), Gaussian)
 
 
 def actor_for(env: Any, hidden: int, std: float, rng: random.Random) -> Actor:
-    """The actor that suits a world's actions; `std` is where real numbers begin."""
+    """The actor that suits a world's actions; `std`, at first, is a share of the bound."""
     discrete = hasattr(env.action_space, "n")
     return (throws_a_die if discrete else throws_darts)(env, hidden, std, rng)
