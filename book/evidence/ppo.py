@@ -117,21 +117,26 @@ def cartpole(seed: int, *, learner=ppo, **settings) -> dict:
 
 
 def pendulum(seed: int, *, learner=ppo, **settings) -> dict:
-    rounds, last = learn(learner, Watched(Pendulum()), seed, 40_000, **settings)
+    rounds, last = learn(learner, Watched(Pendulum()), seed, 40_000, steps=1_000, **settings)
     return {"rounds": rounds, "games": played(Pendulum, last.actor)}
 
 
 BASELINE = {"learner": reinforce, "baseline": True}
 ACTOR_CRITIC = {**BASELINE, "lam": 0.95}
-SWING = {"gamma": 0.9, "steps": 1_000, "epochs": 10}
+CART = {"rate": 0.01}
+SWING = {"gamma": 0.9, "rate": 0.01, "minibatch": 200, "epochs": 10}
 
 EXPERIMENTS: dict[str, tuple[Callable[..., dict], dict]] = {
     "ppo-balance": (balance, {}),
-    "ppo-cartpole": (cartpole, {}),
-    "ppo-cartpole-clip-100": (cartpole, {"clip": 100.0}),
-    "ppo-cartpole-kl": (cartpole, {"epochs": 10, "kl_stop": 0.015}),
-    "ppo-cartpole-clip-100-kl": (cartpole, {"clip": 100.0, "epochs": 10, "kl_stop": 0.015}),
+    "ppo-cartpole": (cartpole, CART),
+    "ppo-cartpole-clip-100": (cartpole, {**CART, "clip": 100.0}),
+    "ppo-cartpole-kl": (cartpole, {**CART, "epochs": 10, "kl_stop": 0.015}),
+    "ppo-cartpole-clip-100-kl": (
+        cartpole, {**CART, "clip": 100.0, "epochs": 10, "kl_stop": 0.015}
+    ),
     "ppo-pendulum": (pendulum, SWING),
+    "ppo-pendulum-1-epoch": (pendulum, {**SWING, "epochs": 1}),
+    "reinforce-pendulum": (pendulum, {**BASELINE, "gamma": 0.9, "normalise": True}),
     "ppo-balance-clip-100": (balance, {"clip": 100.0}),
     "ppo-balance-1-epoch": (balance, {"epochs": 1}),
     "ppo-balance-10-epochs": (balance, {"epochs": 10}),
@@ -147,5 +152,4 @@ EXPERIMENTS: dict[str, tuple[Callable[..., dict], dict]] = {
     "reinforce-cartpole": (cartpole, {"learner": reinforce}),
     "baseline-cartpole": (cartpole, BASELINE),
     "actor-critic-cartpole": (cartpole, ACTOR_CRITIC),
-    "reinforce-pendulum": (pendulum, {**BASELINE, "gamma": 0.9, "steps": 1_000}),
-}
+}  # fmt: skip

@@ -83,10 +83,12 @@ def ppo(
         moments = [m for part in played for m in judged(part, critic, gamma, lam)]
         if normalise:
             moments = normalised(moments)
-        studied, kl = 0, 0.0
-        while studied < epochs and kl <= kl_stop:
+        studied = 0
+        while studied < epochs:
             for some in handfuls(moments, minibatch, rng):
                 climb(actor, actor_steps, some, uphill)
                 teach(critic, critic_steps, some)
-            studied, kl = studied + 1, moved(actor, moments)
-        yield record(number, player, moments, actor, critic, kl, studied)
+            studied += 1
+            if kl_stop < math.inf and moved(actor, moments) > kl_stop:
+                break
+        yield record(number, player, moments, actor, critic, studied)

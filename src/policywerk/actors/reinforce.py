@@ -64,14 +64,14 @@ def record(
     moments: Sequence[Moment],
     actor: Actor,
     critic: Chain,
-    kl: float,
-    epochs: int,
+    epochs: int = 1,
 ) -> Iteration:
     totals, count = player.totals, len(moments)
     reward = math.fsum(totals) / len(totals) if totals else math.nan
     entropy = math.fsum(moment.policy.entropy() for moment in moments) / count
     stds = [std for moment in moments for std in getattr(moment.policy, "stds", ())]
     std = math.fsum(stds) / len(stds) if stds else math.nan
+    kl = moved(actor, moments)
     networks = deepcopy((actor, critic))
     return Iteration(number, reward, std, entropy, kl, *networks, epochs)
 
@@ -127,5 +127,4 @@ def reinforce(
             for _ in range(lessons):
                 for some in handfuls(moments, minibatch, rng):
                     teach(critic, critic_steps, some)
-        kl = moved(actor, moments)
-        yield record(number, player, moments, actor, critic, kl, 1)
+        yield record(number, player, moments, actor, critic)
