@@ -21,6 +21,7 @@ from policywerk.primitives.matrices import columns
 from policywerk.world.balance import Balance
 
 RATE, CLIP, ROUNDS, TARGET = 0.003, 0.2, 7, 5.0
+LOG_ROOT_TAU = 0.5 * math.log(2.0 * math.pi)
 
 
 def add(a, b):
@@ -29,6 +30,14 @@ def add(a, b):
 
 def multiply(a, b):
     return a * b
+
+
+def subtract(a, b):
+    return a - b
+
+
+def divide(a, b):
+    return a / b
 
 
 def dot(a, b):
@@ -53,7 +62,7 @@ class Called:
         self.t = 0
 
     def forward(self, sample):
-        seen = [x / reach for x, reach in zip(sample, self.reach, strict=True)]
+        seen = [divide(x, reach) for x, reach in zip(sample, self.reach, strict=True)]
         hidden = [math.tanh(add(row[0], dot(row[1:], seen))) for row in self.layers[0]]
         (row,) = self.layers[1]
         return add(row[0], dot(row[1:], hidden)), seen, hidden
@@ -63,7 +72,7 @@ class Called:
         outer[0] = add(outer[0], slope)
         for i, y in enumerate(hidden):
             outer[i + 1] = add(outer[i + 1], multiply(slope, y))
-            blame = multiply(multiply(slope, weights[i + 1]), 1.0 - multiply(y, y))
+            blame = multiply(multiply(slope, weights[i + 1]), subtract(1.0, multiply(y, y)))
             row = total[0][i]
             row[0] = add(row[0], blame)
             for j, x in enumerate(seen, start=1):
@@ -80,11 +89,11 @@ class Called:
         ):
             for i, row in enumerate(rows):
                 for j, g in enumerate(slopes[i]):
-                    mean = add(multiply(0.9, means[i][j]), multiply(1.0 - 0.9, g))
-                    square = add(multiply(0.999, squares[i][j]), multiply(1.0 - 0.999, g * g))
+                    mean = add(multiply(0.9, means[i][j]), multiply(0.1, g))
+                    square = add(multiply(0.999, squares[i][j]), multiply(0.001, multiply(g, g)))
                     means[i][j], squares[i][j] = mean, square
-                    step = mean / rest1 / add(math.sqrt(square / rest2), 1e-8)
-                    row[j] = add(row[j], multiply(-RATE, step))
+                    size = add(math.sqrt(divide(square, rest2)), 1e-8)
+                    row[j] = subtract(row[j], multiply(RATE, divide(divide(mean, rest1), size)))
 
     def climb(self, steps):
         """The actor's half of a pass; steps are (seen, action, old log density, advantage)."""
@@ -93,15 +102,15 @@ class Called:
             mean, seen, hidden = self.forward(sample)
             ((log_std,),) = self.layers[2]
             std = math.exp(log_std)
-            off = add(action, -mean) / std
+            off = divide(subtract(action, mean), std)
             half = multiply(-0.5, multiply(off, off))
-            density = add(add(half, -log_std), -0.5 * math.log(2.0 * math.pi))
-            ratio = math.exp(add(density, -before))
+            density = subtract(subtract(half, log_std), LOG_ROOT_TAU)
+            ratio = math.exp(subtract(density, before))
             far = ratio > 1.0 + CLIP if advantage > 0.0 else ratio < 1.0 - CLIP
-            weight = 0.0 if far else multiply(ratio, advantage) / -len(steps)
-            self.backward(total, seen, hidden, multiply(weight, off / std))
+            weight = 0.0 if far else divide(multiply(ratio, advantage), -len(steps))
+            self.backward(total, seen, hidden, multiply(weight, divide(off, std)))
             ((spread,),) = total[2]
-            total[2][0][0] = add(spread, multiply(weight, add(multiply(off, off), -1.0)))
+            total[2][0][0] = add(spread, multiply(weight, subtract(multiply(off, off), 1.0)))
         self.adam(total)
 
     def teach(self, steps):
@@ -109,7 +118,7 @@ class Called:
         total = self.nothing()
         for sample, goal in steps:
             value, seen, hidden = self.forward(sample)
-            self.backward(total, seen, hidden, add(value, -goal) / len(steps))
+            self.backward(total, seen, hidden, divide(subtract(value, goal), len(steps)))
         self.adam(total)
 
 

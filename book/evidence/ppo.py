@@ -118,7 +118,8 @@ def cartpole(seed: int, *, learner=ppo, **settings) -> dict:
 
 def pendulum(seed: int, *, learner=ppo, **settings) -> dict:
     rounds, last = learn(learner, Watched(Pendulum()), seed, 40_000, steps=1_000, **settings)
-    return {"rounds": rounds, "games": played(Pendulum, last.actor)}
+    state = [[round(x, 6) for x in row] for row in last.actor.chain.state()]
+    return {"rounds": rounds, "games": played(Pendulum, last.actor), "actor": state}
 
 
 BASELINE = {"learner": reinforce, "baseline": True}
@@ -136,7 +137,7 @@ EXPERIMENTS: dict[str, tuple[Callable[..., dict], dict]] = {
     ),
     "ppo-pendulum": (pendulum, SWING),
     "ppo-pendulum-1-epoch": (pendulum, {**SWING, "epochs": 1}),
-    "reinforce-pendulum": (pendulum, {**BASELINE, "gamma": 0.9, "normalise": True}),
+    "reinforce-pendulum": (pendulum, {**BASELINE, "gamma": 0.9}),
     "ppo-balance-clip-100": (balance, {"clip": 100.0}),
     "ppo-balance-1-epoch": (balance, {"epochs": 1}),
     "ppo-balance-10-epochs": (balance, {"epochs": 10}),
