@@ -112,7 +112,7 @@ def played(world, actor) -> list[float]:
 
 
 def cartpole(seed: int, *, learner=ppo, **settings) -> dict:
-    rounds, last = learn(learner, Watched(CartPole()), seed, 40_000, steps=1_000, **settings)
+    rounds, last = learn(learner, Watched(CartPole()), seed, 30_000, steps=1_000, **settings)
     return {"rounds": rounds, "games": played(CartPole, last.actor)}
 
 

@@ -16,7 +16,7 @@ from policywerk.primitives.tape import apply
 
 
 def surrogate(ratio: float, advantage: float, clip: float) -> float:
-    """What the policy is to raise: the gain, where it goes no further than the clip."""
+    """What the policy is to raise: the gain, as far as the clip."""
     clipped = min(max(ratio, 1.0 - clip), 1.0 + clip)
     return min(ratio * advantage, clipped * advantage)
 
@@ -33,7 +33,8 @@ def surrogate_slope(ratio: float, advantage: float, clip: float) -> float:
 def ratio_of(policy: Distribution, moment: Moment) -> float:
     """How many times likelier the action is now than when it was drawn."""
     now, then = policy, moment.policy
-    difference = now.log_probability(moment.action) - then.log_probability(moment.action)
+    action = moment.action
+    difference = now.log_probability(action) - then.log_probability(action)
     return apply(math.exp, difference)
 
 

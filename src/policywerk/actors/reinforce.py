@@ -122,7 +122,8 @@ def reinforce(
         played = player.play(actor, steps, whole=True)
         judge = critic if baseline else None
         moments = [m for part in played for m in judged(part, judge, gamma, lam)]
-        climb(actor, actor_steps, normalised(moments) if normalise else moments, by_score)
+        weighed = normalised(moments) if normalise else moments
+        climb(actor, actor_steps, weighed, by_score)
         if baseline:
             for _ in range(lessons):
                 for some in handfuls(moments, minibatch, rng):

@@ -99,6 +99,6 @@ def throws_darts(env: Any, hidden: int, std: float, rng: random.Random) -> Actor
 
 
 def actor_for(env: Any, hidden: int, std: float, rng: random.Random) -> Actor:
-    """The actor that suits a world's actions; `std`, at first, is a share of the bound."""
+    """The actor that suits a world's actions; `std` is a share of the bound."""
     discrete = hasattr(env.action_space, "n")
     return (throws_a_die if discrete else throws_darts)(env, hidden, std, rng)

@@ -33,7 +33,7 @@ class Distribution(Protocol):
     def entropy_slopes(self) -> list[float]: ...
 
     def divergence(self, other: Any) -> float:
-        """How far another distribution of this kind is from this one: KL(self, other)."""
+        """How far another distribution of this kind is from it: KL(self, other)."""
 
 
 LOG_ROOT_TAU = 0.5 * math.log(2.0 * math.pi)
