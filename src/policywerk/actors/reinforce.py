@@ -122,8 +122,9 @@ def reinforce(
         played = player.play(actor, steps, whole=True)
         judge = critic if baseline else None
         moments = [m for part in played for m in judged(part, judge, gamma, lam)]
-        weighed = normalised(moments) if normalise else moments
-        climb(actor, actor_steps, weighed, by_score)
+        if normalise:
+            moments = normalised(moments)
+        climb(actor, actor_steps, moments, by_score)
         if baseline:
             for _ in range(lessons):
                 for some in handfuls(moments, minibatch, rng):
