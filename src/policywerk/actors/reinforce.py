@@ -72,6 +72,8 @@ def record(
     stds = [std for moment in moments for std in getattr(moment.policy, "stds", ())]
     std = math.fsum(stds) / len(stds) if stds else math.nan
     kl = moved(actor, moments)
+    if not math.isfinite(kl):
+        raise FloatingPointError(f"divergence is {kl}; a smaller rate may help")
     networks = deepcopy((actor, critic))
     return Iteration(number, reward, std, entropy, kl, *networks, epochs)
 
