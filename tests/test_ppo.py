@@ -6,6 +6,8 @@ import random
 import gymnasium
 import numpy as np
 import pytest
+from evidence.ppo import EXPERIMENTS, Unscaled, Watched, holds, learn, lost, played, stands, starts
+from evidence.store import digest_of
 
 from policywerk.actors.experience import Moment, Player, Segment, handfuls, judged, normalised
 from policywerk.actors.ppo import clipped, ppo, ratio_of, surrogate, surrogate_slope
@@ -226,7 +228,7 @@ def test_normalised_and_handfuls():
 # ---------------------------------------------------------------- gradients
 
 
-def played(env, seed, count=6):
+def some_moments(env, seed, count=6):
     rng = random.Random(seed)
     actor = actor_for(env, 5, 0.6, rng)
     moments = [
@@ -239,7 +241,7 @@ def played(env, seed, count=6):
 
 @pytest.mark.parametrize("env", [Balance(continuous=True), CartPole(), Pendulum()])
 def test_the_gradients_of_the_clipped_objective_agree_with_the_tape(env):
-    actor, moments = played(env, 4, 12)
+    actor, moments = some_moments(env, 4, 12)
     rng = random.Random(5)
     for row in actor.chain.parameters():  # another policy than the one that played
         row[:] = [x + rng.gauss(0.0, 0.2) for x in row]
@@ -280,7 +282,7 @@ def test_the_slope_of_the_surrogate_on_both_sides_and_at_the_corners(ratio, adva
 
 
 def test_at_the_policy_that_played_the_surrogate_climbs_like_reinforce():
-    actor, moments = played(Balance(continuous=True), 6)
+    actor, moments = some_moments(Balance(continuous=True), 6)
     for moment in moments:
         policy = actor.distribution(moment.observation)
         assert clipped(0.2, 0.0)(policy, moment) == by_score(policy, moment)
@@ -330,21 +332,10 @@ def test_the_kl_stop_ends_an_iteration_early():
     assert record.epochs < 10
 
 
-def stood(actor, start=None):
-    env = Balance(continuous=True)
-    seen, _ = env.reset()
-    if start:
-        env.state = seen = start
-    for steps in range(1, 501):
-        seen, _, fell, late, _ = env.step(actor(seen))
-        if fell or late:
-            return steps
-
-
 def test_ppo_holds_the_pole():
     *_, last = ppo(Balance(continuous=True), rng=random.Random(1234))
-    assert stood(last.actor) == 500
-    assert sum(stood(last.actor, (a, v)) == 500 for a in (-0.1, 0.1) for v in (-0.4, 0.4)) >= 3
+    assert holds(last.actor)
+    assert sum(holds(last.actor, (a, v)) for a in (-0.1, 0.1) for v in (-0.4, 0.4)) >= 3
     trajectory = rollout(Balance(continuous=True), last.actor)
     assert len(trajectory.actions) == 500 and not trajectory.terminated
 
@@ -363,7 +354,7 @@ def test_reinforce_learns_and_its_critic_does_only_when_asked():
 @pytest.mark.parametrize("seed", range(10))
 def test_ten_of_ten_hold_the_pole(seed):
     *_, last = ppo(Balance(continuous=True), rng=random.Random(seed))
-    assert stood(last.actor) == 500
+    assert holds(last.actor)
 
 
 @pytest.mark.slow
@@ -402,3 +393,40 @@ def test_the_pendulum_starts_like_gymnasiums_and_says_when_it_cannot_step():
     theirs = gymnasium.make("Pendulum-v1")
     assert theirs.observation_space.high.tolist() == list(env.observation_space.high)
     assert theirs.action_space.low.tolist() == list(env.action_space.low)
+
+
+# ---------------------------------------------------------------- the evidence
+
+
+def test_what_physics_allows_is_what_a_formula_saves():
+    field = starts(200)
+    assert len(set(field)) == 200
+    assert max(abs(a) for a, _ in field) <= 0.3 and max(abs(v) for _, v in field) <= 1.5
+    for start in field:
+        assert lost(start) != holds(lambda seen: [-20 * seen[0] - 6 * seen[1]], start)
+    assert lost((0.29, 1.5)) and not lost((0.29, -0.5))
+    assert stands(lambda _: [0.0], (0.0, 0.0))[0] == 500
+
+
+def test_a_watched_world_counts_and_may_call_the_clock_an_end():
+    plain, wrong = Watched(Balance(continuous=True)), Watched(Balance(continuous=True), an_end=True)
+    for env, ends in ((plain, (False, True)), (wrong, (True, False))):
+        env.reset()
+        env.world.steps = 499
+        answer = env.step([0.0])
+        assert (answer.terminated, answer.truncated) == ends and env.steps == 1
+    assert reach_of(Unscaled(Balance(continuous=True)).observation_space) == [1.0, 1.0]
+
+
+def test_learning_stops_at_its_budget_and_writes_down_each_round():
+    env = Watched(CartPole())
+    rounds, last = learn(ppo, env, 0, 300, steps=100, epochs=1)
+    assert [row[0] for row in rounds] == [100, 200, 300] and env.steps == 300
+    assert all(row[2] is None and row[5] == 1 for row in rounds)  # a die has no spread
+    games = played(CartPole, last.actor)
+    assert len(games) == 20 and min(games) > 5 and games == played(CartPole, last.actor)
+
+
+def test_each_experiment_has_its_own_digest():
+    digests = {digest_of(name, "evidence.ppo") for name in EXPERIMENTS}
+    assert len(digests) == len(EXPERIMENTS)
