@@ -24,7 +24,8 @@ class Balance:
         self.action_space: Discrete | Box = Discrete(2)
         if continuous:
             self.action_space = Box((-1.0,), (1.0,))
-        self.observation_space: Space = Box((-math.inf,) * 2, (math.inf,) * 2)
+        most = (2 * FALL, math.inf)
+        self.observation_space: Space = Box(tuple(-each for each in most), most)
         self.state: Pole | None = None
         self.steps = 0
 
