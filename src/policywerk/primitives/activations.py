@@ -1,4 +1,4 @@
-# Tangled from book/numbers.md, book/networks.md
+# Tangled from book/numbers.md, book/networks.md, book/2023-dreamer.md
 """Activations: curves that every number of a vector is sent through."""
 
 import math
@@ -98,3 +98,9 @@ def way_back(activation: Activation) -> WayBack:
     if activation not in BACK:
         raise ValueError(f"{activation}: no way back is known; add it to BACK")
     return BACK[activation]
+
+
+def softplus(x: float) -> float:
+    """The logarithm of 1 + e^x: nearly x where x is large, and never below 0."""
+    rest = apply(math.log, 1.0 + apply(math.exp, -abs(x)))
+    return x + rest if x > 0 else rest
