@@ -15,8 +15,9 @@ from policywerk.world.catcher import SIZE, Catcher
 
 Policy = Callable[[Sequence[float]], int]
 UNSEEN = range(1_000_000, 1_000_100)  # seeds of starts that nothing was trained on
-SHORT = {"steps": 8_000, "exploring": 4_000}
 LIVELY = {"replay": 20_000, "rate": (0.003, 0.0003)}
+FRUIT = {**LIVELY, "gamma": 0.98, "steps": 8_000, "exploring": 3_000}
+LONG = {"steps": 32_000, "exploring": 12_000}
 
 
 def best(values: Sequence[float]) -> int:
@@ -172,7 +173,8 @@ EXPERIMENTS: dict[str, tuple[Callable[..., dict], dict]] = {
     "dqn-rate-high": (fixed, {"rate": (0.01, 0.01)}),
     "dqn-rate-low": (fixed, {"rate": (0.001, 0.001)}),
     "dqn-lively-recipe-of-fixed": (lively, {}),
-    "catcher-dense": (catcher, {"convolutional": False, **SHORT}),
-    "catcher-convolution": (catcher, {"convolutional": True, **SHORT}),
+    "catcher-dense": (catcher, {"convolutional": False, **FRUIT}),
+    "catcher-dense-long": (catcher, {"convolutional": False, **FRUIT, **LONG}),
+    "catcher-convolution": (catcher, {"convolutional": True, **FRUIT}),
     "table-lively-million": (table, {"lively": True, "steps": 1_000_000, "lessons": 0}),
 }  # fmt: skip

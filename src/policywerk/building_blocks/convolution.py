@@ -2,7 +2,7 @@
 """Images: convolution and pooling, on pixels in one row after another."""
 
 import random
-from itertools import product
+from itertools import chain, product
 from operator import itemgetter
 from typing import Any, NamedTuple
 
@@ -70,44 +70,46 @@ class Convolution:
         return self.rows
 
     def forward(self, batch: Batch) -> tuple[Rows, Any]:
-        windows = [view((1.0, *image)) for image in batch for view in self.views]
-        pixels = [self.activation(sums) for sums in matmul(windows, self.rows)]
-        count = len(self.views)
+        fed = [(1.0, *image) for image in batch]
+        windows = [[view(image) for view in self.views] for image in fed]
+        sights = list(dict.fromkeys(chain.from_iterable(windows)))
+        pixels = map(self.activation, matmul(sights, self.rows))
+        answers = dict(zip(sights, pixels, strict=True))
         outputs = [
-            [x for pixel in pixels[first : first + count] for x in pixel]
-            for first in range(0, len(pixels), count)
+            list(chain.from_iterable(map(answers.__getitem__, row))) for row in windows
         ]
-        return outputs, (windows, pixels)
+        return outputs, (windows, answers)
 
     def backward(
         self, memory: Any, slopes: Batch, *, inputs: bool = True
     ) -> tuple[Rows, Rows]:
-        windows, pixels = memory
-        channels = self.output.channels
-        blame = [
-            self.way_back(image[first : first + channels], pixels[number])
-            for number, (image, first) in enumerate(
-                product(slopes, range(0, len(slopes[0]), channels))
-            )
-        ]
-        gradients = outer_sum(windows, blame)
+        windows, answers = memory
+        cuts = range(0, len(slopes[0]), self.output.channels)
+        seen, blame, where = [], [], []
+        for image, (row, image_slopes) in enumerate(zip(windows, slopes, strict=True)):
+            for window, (sight, cut) in enumerate(zip(row, cuts, strict=True)):
+                own = image_slopes[cut : cut + self.output.channels]
+                if any(own):
+                    seen.append(sight)
+                    blame.append(self.way_back(own, answers[sight]))
+                    where.append((image, window))
+        gradients = outer_sum(seen, blame) if seen else [[0.0] * len(r) for r in self.rows]
         if not inputs:
             return gradients, []
+        before = [[0.0] * (self.inputs + 1) for _ in windows]
         back = matmul(blame, columns(self.rows[1:]))
-        before = []
-        for first in range(0, len(back), len(self.places)):
-            image_slopes = [0.0] * (self.inputs + 1)
-            for number, places in enumerate(self.places, first):
-                for place, slope in zip(places[1:], back[number], strict=True):
-                    image_slopes[place] += slope
-            before.append(image_slopes[1:])
-        return gradients, before
+        for (image, window), pixels in zip(where, back, strict=True):
+            for place, slope in zip(self.places[window][1:], pixels, strict=True):
+                before[image][place] += slope
+        return gradients, [image_slopes[1:] for image_slopes in before]
 
 
 class MaxPooling:
     """The largest number of every window, for each channel by itself."""
 
     def __init__(self, image: Image, size: int) -> None:
+        if size < 2:
+            raise ValueError(f"size={size}: a window of one pixel pools nothing")
         self.output = image.seen_through(size, size, image.channels)
         self.inputs = image.rows * image.columns * image.channels
         self.places = [
@@ -115,26 +117,20 @@ class MaxPooling:
             for window in image.windows(size, size)
             for channel in zip(*window, strict=True)
         ]
+        self.views = [itemgetter(*places) for places in self.places]
 
     def parameters(self) -> Rows:
         return []
 
-    def forward(self, batch: Batch) -> tuple[Rows, list[list[int]]]:
-        winners = [
-            [max(places, key=image.__getitem__) for places in self.places]
-            for image in batch
-        ]
-        outputs = [
-            [image[place] for place in places]
-            for image, places in zip(batch, winners, strict=True)
-        ]
-        return outputs, winners
+    def forward(self, batch: Batch) -> tuple[Rows, Batch]:
+        return [[max(view(image)) for view in self.views] for image in batch], batch
 
     def backward(
-        self, memory: list[list[int]], slopes: Batch, *, inputs: bool = True
+        self, memory: Batch, slopes: Batch, *, inputs: bool = True
     ) -> tuple[Rows, Rows]:
         before = [[0.0] * self.inputs for _ in memory] if inputs else []
-        for image_slopes, winners, pixels in zip(before, memory, slopes, strict=inputs):
-            for place, slope in zip(winners, pixels, strict=True):
-                image_slopes[place] += slope
+        for image_slopes, image, pixels in zip(before, memory, slopes, strict=inputs):
+            for places, slope in zip(self.places, pixels, strict=True):
+                if slope:
+                    image_slopes[max(places, key=image.__getitem__)] += slope
         return [], before
