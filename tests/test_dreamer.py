@@ -1,25 +1,23 @@
 """Dreamer: the world, every slope against the tape, and what is learned."""
 
-import math
 import random
-from itertools import pairwise
 
 import pytest
 
-from policywerk.actors.dream_learning import critic_slopes, dream_lesson, pathwise, reinforce
-from policywerk.actors.imagination import dream, worth
+from policywerk.actors.dream_learning import dream_lesson
+from policywerk.actors.imagination import dream
 from policywerk.actors.model_learning import Weights, model_lesson
 from policywerk.actors.world_model import Moment, Sight, WorldModel, observe
-from policywerk.building_blocks.gaussian import Belief, disagreement, drawn, gaussian
+from policywerk.building_blocks.gaussian import Belief, disagreement
 from policywerk.building_blocks.gradient_check import apart, by_tape
-from policywerk.building_blocks.gru import GRU
 from policywerk.building_blocks.losses import (
-    binary_cross_entropy, cross_entropy, squared_error,
+    binary_cross_entropy,
+    cross_entropy,
+    squared_error,
 )  # fmt: skip
 from policywerk.building_blocks.network import Network
-from policywerk.building_blocks.returns import lambda_return, lambda_return_back
 from policywerk.primitives.activations import identity, sigmoid, tanh
-from policywerk.primitives.tape import Num, lift
+from policywerk.primitives.tape import lift
 
 CLOSE = 1e-10
 SMALL = Sight(4, lambda screen: screen, lambda output, seen: cross_entropy(output, seen))

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 FOLDER = Path(__file__).parent
-MODULES = ("evidence.dqn",)  # where experiments are written down
+MODULES = ("evidence.dqn", "evidence.dreamer")  # where experiments are written down
 
 
 class Evidence(NamedTuple):

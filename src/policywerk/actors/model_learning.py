@@ -174,11 +174,14 @@ def back_through_time(
     return [*encoder, *gru, *agreed.prior_gradients, *posterior]
 
 
-def plus(*rows: Sequence[float]) -> list[float]:
-    """Rows added up, number by number."""
-    return list(map(sum, zip(*rows, strict=True)))
+def plus(first: Sequence[float], second: Sequence[float]) -> list[float]:
+    """Two rows added up, number by number."""
+    return [x + y for x, y in zip(first, second, strict=True)]
 
 
-def added(*batches: Iterable[Sequence[float]]) -> Rows:
+def added(batch: Iterable[Sequence[float]], *others: Iterable[Sequence[float]]) -> Rows:
     """Batches added up, row by row."""
-    return [plus(*rows) for rows in zip(*batches, strict=True)]
+    total = [list(row) for row in batch]
+    for other in others:
+        total = [plus(*rows) for rows in zip(total, other, strict=True)]
+    return total

@@ -23,7 +23,7 @@ class Belief(NamedTuple):
 def gaussian(sums: Numbers) -> Belief:
     """The first half are means, and the softplus of the second half the spreads."""
     half = len(sums) // 2
-    spreads = [softplus(x) for x in sums[half:]]
+    spreads = softplus(sums[half:])
     slants = [1.0 - y for y in each(math.exp, [-spread for spread in spreads])]
     return Belief(list(sums[:half]), [FLOOR + spread for spread in spreads], slants)
 

@@ -86,5 +86,5 @@ def two_hot_mean(output: Sequence[float], bins: Sequence[float]) -> float:
 
 def binary_cross_entropy(output: float, target: float) -> Loss:
     """The surprise of sigmoid(output) at what is so (1) or is not (0)."""
-    (chance,) = sigmoid([output])
-    return Loss(softplus(output) - target * output, [chance - target])
+    (chance,), (surprise,) = sigmoid([output]), softplus([output])
+    return Loss(surprise - target * output, [chance - target])

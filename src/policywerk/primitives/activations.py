@@ -100,7 +100,8 @@ def way_back(activation: Activation) -> WayBack:
     return BACK[activation]
 
 
-def softplus(x: float) -> float:
+def softplus(vector: Sequence[float]) -> list[float]:
     """The logarithm of 1 + e^x: nearly x where x is large, and never below 0."""
-    rest = apply(math.log, 1.0 + apply(math.exp, -abs(x)))
-    return x + rest if x > 0 else rest
+    powers = each(math.exp, [-abs(x) for x in vector])
+    rests = each(math.log, [1.0 + power for power in powers])
+    return [x + y if x > 0 else y for x, y in zip(vector, rests, strict=True)]
