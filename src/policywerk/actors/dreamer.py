@@ -112,7 +112,7 @@ def dreamer(
     wander: int = 1_000,
     warm_up: int = 100,
     lessons: int = 12,
-    decisions: int = 100,
+    decisions: int = 160,
     batch: int = 8,
     length: int = 16,
     dreams: int = 16,
