@@ -104,6 +104,14 @@ class Iteration(NamedTuple):
     agent: Agent
 
 
+def open_minded(inputs: int, outputs: int, rng: random.Random) -> Network:
+    """A network whose answers are all near zero at first."""
+    network = Network([inputs, 16, outputs], [tanh, identity], rng)
+    for row in network.layers[-1].parameters():
+        row[:] = [0.1 * weight for weight in row]
+    return network
+
+
 def dreamer(
     env: Any,
     *,
@@ -134,12 +142,8 @@ def dreamer(
         raise ValueError(f"wander={wander}: expected {length} or more, a sequence's length")
     actions = len(env.action_space.low)
     model = WorldModel(rng, sight=sight, actions=actions, deterministic=deterministic)
-    actor = Network([model.width, 16, actions], [tanh, identity], rng)
-    critic = Network([model.width, 16, 1], [tanh, identity], rng) if criticised else None
-    for network in filter(None, (actor, critic)):
-        last = network.layers[-1].parameters()  # at first, hardly an opinion
-        for row in last:
-            row[:] = [0.1 * weight for weight in row]
+    actor = open_minded(model.width, actions, rng)
+    critic = open_minded(model.width, 1, rng) if criticised else None
     learning: list[Any] = [model, actor, critic] if critic else [model, actor]
     optimisers = [
         Adam(part.parameters(), rate) for part, rate in zip(learning, rates, strict=False)

@@ -72,7 +72,7 @@ class Losses(NamedTuple):
 
 
 class Lesson(NamedTuple):
-    """What a lesson found: losses, slopes in the order of the parameters, states."""
+    """Losses, slopes in the order of the parameters, and the states visited."""
 
     losses: Losses
     gradients: Rows

@@ -104,4 +104,4 @@ def softplus(vector: Sequence[float]) -> list[float]:
     """The logarithm of 1 + e^x: nearly x where x is large, and never below 0."""
     powers = each(math.exp, [-abs(x) for x in vector])
     rests = each(math.log, [1.0 + power for power in powers])
-    return [x + y if x > 0 else y for x, y in zip(vector, rests, strict=True)]
+    return [y if x < 0 else x + y for x, y in zip(vector, rests, strict=True)]
