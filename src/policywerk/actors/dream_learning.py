@@ -99,8 +99,13 @@ def reinforce(
     for step in dreamed:
         variance = step.spread * step.spread
         to_centres = [
-            [blame * (p - c) / variance for p, c in zip(pushes, centres, strict=True)]
-            for pushes, centres, blame in zip(step.pushes, step.centres, blames, strict=False)
+            [
+                blame * (p - c) / variance
+                for p, c in zip(pushes, centres, strict=True)
+            ]
+            for pushes, centres, blame in zip(
+                step.pushes, step.centres, blames, strict=False
+            )
         ]
         slopes += to_outputs(to_centres, step, penalty / count)
     return slopes
@@ -112,7 +117,10 @@ Improve = Callable[..., Rows]  # pathwise, or reinforce
 def merged(memories: Sequence[Any]) -> list[Any]:
     """The memories of several runs of a network, as of one run on all batches."""
     return [
-        tuple([row for part in parts for row in part] for parts in zip(*layer, strict=True))
+        tuple(
+            [row for part in parts for row in part]
+            for parts in zip(*layer, strict=True)
+        )
         for layer in zip(*memories, strict=True)
     ]
 

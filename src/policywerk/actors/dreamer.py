@@ -57,14 +57,18 @@ class Wanderer:
         """A new episode; the push goes on."""
 
     def __call__(self, screen: Sequence[float]) -> Action:
-        self.push = [self.keep * p + self.rng.gauss(0.0, self.kick) for p in self.push]
+        self.push = [
+            self.keep * p + self.rng.gauss(0.0, self.kick) for p in self.push
+        ]
         return [min(max(p, -1.0), 1.0) for p in self.push]
 
 
 class Diary:
     """A life in a world, moment after moment, to draw memories from."""
 
-    def __init__(self, env: Any, look: Callable[[Any], Any], rng: random.Random) -> None:
+    def __init__(
+        self, env: Any, look: Callable[[Any], Any], rng: random.Random
+    ) -> None:
         self.env, self.look, self.rng = env, look, rng
         self.moments: list[Moment] = []
         self.over = True
@@ -77,7 +81,9 @@ class Diary:
                 policy.start()
                 self.screen, _ = self.env.reset(seed=below(2**31, self.rng))
                 self.total, self.over = 0.0, False
-                self.moments.append(Moment(self.look(self.screen), idle, 0.0, True, False))
+                self.moments.append(
+                    Moment(self.look(self.screen), idle, 0.0, True, False)
+                )
             action = policy(self.screen)
             self.screen, reward, ended_here, late, _ = self.env.step(action)
             seen = self.look(self.screen)
@@ -139,14 +145,15 @@ def dreamer(
         if value < 1:
             raise ValueError(f"{name}={value}: expected 1 or more")
     if wander < length:
-        raise ValueError(f"wander={wander}: expected {length} or more, a sequence's length")
+        raise ValueError(f"wander={wander}: expected {length} or more, a sequence")
     actions = len(env.action_space.low)
     model = WorldModel(rng, sight=sight, actions=actions, deterministic=deterministic)
     actor = open_minded(model.width, actions, rng)
     critic = open_minded(model.width, 1, rng) if criticised else None
     learning: list[Any] = [model, actor, critic] if critic else [model, actor]
     optimisers = [
-        Adam(part.parameters(), rate) for part, rate in zip(learning, rates, strict=False)
+        Adam(part.parameters(), rate)
+        for part, rate in zip(learning, rates, strict=False)
     ]
     explorer = Agent(model, actor, spread=0.3, rng=rng)
     diary = Diary(env, sight.look, rng)
@@ -169,4 +176,6 @@ def dreamer(
         ended = diary.live(decisions, explorer)
         mean = sum(ended) / len(ended) if ended else math.nan
         agent = Agent(*deepcopy((model, actor)))
-        yield Iteration(number + 1, mean, lesson.losses, practice.mean_return, agent)
+        yield Iteration(
+            number + 1, mean, lesson.losses, practice.mean_return, agent
+        )

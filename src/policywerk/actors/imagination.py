@@ -71,7 +71,7 @@ def worth(
     gamma: float,
     lam: float,
 ) -> Worth:
-    """The lambda-returns of dreams; without a critic, what they pay to their end."""
+    """The lambda-returns of dreams; without a critic, what they pay in all."""
     many = len(starts)
     reached = [state for step in dreamed for state in step.moved.states]
     rewards, reward_memory = model.reward.forward(reached)

@@ -41,7 +41,9 @@ def taught(
 
 def reward_error(output: Sequence[float], moment: Moment) -> Loss:
     """Of the reward; before a first moment nothing was paid."""
-    return Loss(0.0, [0.0]) if moment.first else squared_error(output, [moment.reward])
+    return (
+        Loss(0.0, [0.0]) if moment.first else squared_error(output, [moment.reward])
+    )
 
 
 def end_error(output: Sequence[float], moment: Moment) -> Loss:
@@ -104,7 +106,9 @@ def model_lesson(
     losses = Losses(picture, reward, end, agreed.mean)
     if not math.isfinite(sum(losses)):
         raise FloatingPointError(f"the losses are {losses}; smaller rates may help")
-    return Lesson(losses, own + [row for head in heads for row in head.gradients], states)
+    return Lesson(
+        losses, own + [row for head in heads for row in head.gradients], states
+    )
 
 
 class Agreed(NamedTuple):
@@ -179,7 +183,9 @@ def plus(first: Sequence[float], second: Sequence[float]) -> list[float]:
     return [x + y for x, y in zip(first, second, strict=True)]
 
 
-def added(batch: Iterable[Sequence[float]], *others: Iterable[Sequence[float]]) -> Rows:
+def added(
+    batch: Iterable[Sequence[float]], *others: Iterable[Sequence[float]]
+) -> Rows:
     """Batches added up, row by row."""
     total = [list(row) for row in batch]
     for other in others:

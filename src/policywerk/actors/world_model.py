@@ -1,5 +1,5 @@
 # Tangled from book/2023-dreamer.md
-"""A model of a world that is seen through a screen: what it remembers and expects."""
+"""A model of a world seen through a screen: what it remembers and expects."""
 
 import random
 from collections.abc import Callable, Sequence

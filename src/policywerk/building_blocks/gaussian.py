@@ -13,7 +13,7 @@ FLOOR = 0.1  # the least standard deviation
 
 
 class Belief(NamedTuple):
-    """Means, standard deviations, and how these follow the sums they are made of."""
+    """Means, standard deviations, and how these follow the sums behind them."""
 
     means: list[float]
     stds: list[float]
@@ -36,7 +36,9 @@ def certain(sums: Numbers) -> Belief:
 
 def drawn(belief: Belief, noise: Numbers) -> list[float]:
     """A draw, made of noise that knows nothing of the belief."""
-    return [m + s * e for m, s, e in zip(belief.means, belief.stds, noise, strict=True)]
+    return [
+        m + s * e for m, s, e in zip(belief.means, belief.stds, noise, strict=True)
+    ]
 
 
 def to_sums(belief: Belief, means: Numbers, stds: Numbers) -> list[float]:
@@ -75,6 +77,9 @@ def disagreement(first: Belief, second: Belief) -> Disagreement:
         to_sums(
             second,
             [-slope for slope in means],
-            [(1.0 - size / (t * t)) / t for size, (_, t) in zip(sizes, stds, strict=True)],
+            [
+                (1.0 - size / (t * t)) / t
+                for size, (_, t) in zip(sizes, stds, strict=True)
+            ],
         ),
     )

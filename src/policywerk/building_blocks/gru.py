@@ -63,7 +63,10 @@ def sums_back(
         s * u * (1.0 - c * c) for s, u, c in zip(slopes, update, new, strict=True)
     ]
     return [
-        *(w * x * r * (1.0 - r) for w, x, r in zip(within, said, reset, strict=True)),
+        *(
+            w * x * r * (1.0 - r)
+            for w, x, r in zip(within, said, reset, strict=True)
+        ),
         *(w * r for w, r in zip(within, reset, strict=True)),
         *(
             s * (c - h) * u * (1.0 - u)

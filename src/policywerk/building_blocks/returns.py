@@ -61,7 +61,8 @@ class ReturnSlopes(NamedTuple):
 
 
 def lambda_return_back(
-    slopes: Numbers, discounts: Numbers, values: Numbers, returns: Numbers, lam: float
+    slopes: Numbers, discounts: Numbers, values: Numbers,
+    returns: Numbers, lam: float,
 ) -> ReturnSlopes:
     """From slopes towards `returns`, made by lambda_return, to what made them."""
     rewards, to_discounts, to_values = [], [], []

@@ -50,7 +50,7 @@ class PixelPointMass:
         if self.over:
             raise RuntimeError("step() outside an episode; begin one with reset()")
         if not all(map(math.isfinite, action)):
-            raise ValueError(f"action={tuple(action)}: expected two shares of the force")
+            raise ValueError(f"action={tuple(action)}: expected two shares of force")
         pushes = (PUSH * within(share, 1.0) for share in action)
         moved = [
             within(DRAG * (speed + push * TICK), EDGE)
