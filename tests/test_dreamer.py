@@ -10,16 +10,12 @@ from evidence.dreamer import ASIDE, DIAGONAL, judged, world
 from policywerk.actors.dream_learning import dream_lesson, reinforce
 from policywerk.actors.dreamer import Agent, Diary, Wanderer, dreamer
 from policywerk.actors.imagination import dream, worth
-from policywerk.actors.model_learning import Weights, model_lesson
+from policywerk.actors.model_learning import Weights, binary_cross_entropy, model_lesson
 from policywerk.actors.world_model import SHADOWS, Moment, Sight, WorldModel, observe
 from policywerk.building_blocks.gaussian import Belief, certain, disagreement, drawn, gaussian
 from policywerk.building_blocks.gradient_check import apart, by_nudging, by_tape
 from policywerk.building_blocks.gru import GRU, through
-from policywerk.building_blocks.losses import (
-    binary_cross_entropy,
-    cross_entropy,
-    squared_error,
-)
+from policywerk.building_blocks.losses import cross_entropy, squared_error
 from policywerk.building_blocks.network import Network
 from policywerk.building_blocks.optimisers import clipped
 from policywerk.building_blocks.returns import lambda_return, lambda_return_back

@@ -10,8 +10,9 @@ from typing import NamedTuple
 from policywerk.actors.world_model import Moment, Observed, Sequences, WorldModel, observe
 from policywerk.building_blocks.gaussian import disagreement, drawn_back
 from policywerk.building_blocks.gru import to_inputs
-from policywerk.building_blocks.losses import Loss, binary_cross_entropy, squared_error
+from policywerk.building_blocks.losses import Loss, squared_error
 from policywerk.building_blocks.network import Layer, Rows
+from policywerk.primitives.activations import sigmoid, softplus
 from policywerk.primitives.matrices import outer_sum
 
 
@@ -37,6 +38,12 @@ def taught(
     slopes = [[share * slope for slope in loss.slopes] for loss in losses]
     mean = sum(loss.value for loss in losses) / len(losses)
     return Taught(mean, *layer.backward(memory, slopes))
+
+
+def binary_cross_entropy(output: float, target: float) -> Loss:
+    """The surprise of sigmoid(output) at what is so (1) or is not (0)."""
+    (chance,), (surprise,) = sigmoid([output]), softplus([output])
+    return Loss(surprise - target * output, [chance - target])
 
 
 def reward_error(output: Sequence[float], moment: Moment) -> Loss:

@@ -1,4 +1,4 @@
-# Tangled from book/networks.md, book/2023-dreamer.md
+# Tangled from book/networks.md
 """Losses: how wrong an output is, and which way it should move."""
 
 import math
@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from itertools import pairwise
 from typing import NamedTuple
 
-from policywerk.primitives.activations import each, sigmoid, softmax, softplus
+from policywerk.primitives.activations import each, softmax
 from policywerk.primitives.tape import apply
 from policywerk.primitives.vectors import dot
 
@@ -82,9 +82,3 @@ def two_hot_error(
 def two_hot_mean(output: Sequence[float], bins: Sequence[float]) -> float:
     """The number that an output stands for: the balance of its shares."""
     return symexp(dot(softmax(output), bins))
-
-
-def binary_cross_entropy(output: float, target: float) -> Loss:
-    """The surprise of sigmoid(output) at what is so (1) or is not (0)."""
-    (chance,), (surprise,) = sigmoid([output]), softplus([output])
-    return Loss(surprise - target * output, [chance - target])
