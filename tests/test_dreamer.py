@@ -5,7 +5,7 @@ import random
 from copy import deepcopy
 
 import pytest
-from evidence.dreamer import ASIDE, DIAGONAL, judged, world
+from evidence.dreamer import AHEAD, ASIDE, DIAGONAL, WALKS, WARM, drift, judged, walk, world
 
 from policywerk.actors.dream_learning import dream_lesson, reinforce
 from policywerk.actors.dreamer import Agent, Diary, Wanderer, dreamer
@@ -442,3 +442,14 @@ def test_a_seed_reaches_the_target():
     *_, last = dreamer(world("random", DIAGONAL), rng=random.Random(7))
     assert judged(last.agent, "random", DIAGONAL)["reached"] >= 0.6
     assert judged(last.agent, "fixed", DIAGONAL)["reached"] == 1.0
+
+
+def test_walks_never_end_and_a_dream_of_them_drifts():
+    for seed in list(WALKS)[:4]:
+        moments = walk(seed, DIAGONAL, 4)
+        assert len(moments) == WARM + AHEAD + 1
+        assert all(reward < 0.0 for _, _, reward in moments[1:])
+        assert walk(seed, DIAGONAL, 4) == moments
+    *_, last = dreamer(world("random", DIAGONAL), rng=random.Random(0), **QUICK)
+    errors = drift(last.agent, DIAGONAL)
+    assert len(errors) == AHEAD + 1 and min(errors) > 0.0
