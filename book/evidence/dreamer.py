@@ -105,7 +105,7 @@ NOTHING_AGREES = Weights(prior=0.0, posterior=0.0)
 ONE_SIDED = Weights(prior=1.0, posterior=0.0)  # the prior learns; the posterior owes nothing
 ALONE = Weights(prior=1.0, posterior=0.0, free=0.0)  # the same, for means without draws
 CLOSE = Weights(free=0.0)
-SHORT = {"iterations": 30}
+SHORT = {"iterations": 40}
 MEANS = {"deterministic": True, "repeat": 1, **SHORT}
 
 EXPERIMENTS: dict[str, tuple[Callable[..., dict], dict]] = {
