@@ -106,18 +106,18 @@ ONE_SIDED = Weights(prior=1.0, posterior=0.0)  # the prior learns; the posterior
 ALONE = Weights(prior=1.0, posterior=0.0, free=0.0)  # the same, for means without draws
 CLOSE = Weights(free=0.0)
 SHORT = {"iterations": 40}
-MEANS = {"deterministic": True, "repeat": 1, **SHORT}
+MEANS = {"deterministic": True, **SHORT}
 
 EXPERIMENTS: dict[str, tuple[Callable[..., dict], dict]] = {
     "dreamer": (trained, {}),
     "dreamer-aside": (trained, {"target": ASIDE}),
     "dreamer-short": (trained, SHORT),
     "dreamer-no-agreement": (trained, {"weights": NOTHING_AGREES, **SHORT}),
-    "dreamer-simple": (trained, {"sight": PIXELS, "weights": ALONE, **MEANS}),
+    "dreamer-simple": (trained, {"sight": PIXELS, "weights": ALONE, "repeat": 1, **MEANS}),
+    "dreamer-simple-held": (trained, {"sight": PIXELS, "weights": ALONE, **MEANS}),
     "dreamer-simple-shadows": (trained, {"weights": ALONE, **MEANS}),
-    "dreamer-simple-agreeing": (trained, {"weights": CLOSE, **MEANS}),
     "dreamer-no-repeat": (trained, {"repeat": 1, **SHORT}),
-    "dreamer-deterministic": (trained, {"deterministic": True, "weights": CLOSE, **SHORT}),
+    "dreamer-deterministic": (trained, {"weights": CLOSE, **MEANS}),
     "dreamer-no-decoder": (trained, {"weights": Weights(picture=0.0), **SHORT}),
     "dreamer-reinforce": (trained, {"improve": reinforce, **SHORT}),
     "dreamer-no-critic": (trained, {"criticised": False, **SHORT}),
