@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 FOLDER = Path(__file__).parent
-MODULES = ("evidence.dqn", "evidence.ppo")  # where experiments are written down
+MODULES = ("evidence.dqn", "evidence.ppo", "evidence.dreamer")  # where experiments are
 
 
 class Evidence(NamedTuple):

@@ -1,4 +1,4 @@
-# Tangled from book/networks.md
+# Tangled from book/networks.md, book/2023-dreamer.md
 """Optimisers: change parameters in place, against their gradients."""
 
 import math
@@ -62,3 +62,11 @@ class Adam:
                 means[i] = mean = beta1 * means[i] + rest1 * slope
                 squares[i] = square = beta2 * squares[i] + rest2 * slope * slope
                 row[i] -= rate * mean / (sqrt(square) + epsilon)
+
+
+def clipped(gradients: Rows, most: float) -> Rows:
+    """The same direction, made shorter if it is longer than `most`."""
+    length = math.sqrt(sum(slope * slope for row in gradients for slope in row))
+    if length <= most:
+        return gradients
+    return [[slope * most / length for slope in row] for row in gradients]

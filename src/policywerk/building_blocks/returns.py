@@ -1,7 +1,8 @@
-# Tangled from book/1988-sutton.md
+# Tangled from book/1988-sutton.md, book/2023-dreamer.md
 """Returns: what followed a step, and a guess for what was not awaited."""
 
 from collections.abc import Sequence
+from typing import NamedTuple
 
 Numbers = Sequence[float]
 
@@ -49,3 +50,30 @@ def lambda_return(
 def check_lengths(*lists: Numbers) -> None:
     if len(set(map(len, lists))) > 1:
         raise ValueError("rewards, discounts, values: expected as many of each")
+
+
+class ReturnSlopes(NamedTuple):
+    """Slopes towards rewards, discounts and values."""
+
+    rewards: list[float]
+    discounts: list[float]
+    values: list[float]
+
+
+def lambda_return_back(
+    slopes: Numbers, discounts: Numbers, values: Numbers,
+    returns: Numbers, lam: float,
+) -> ReturnSlopes:
+    """From slopes towards `returns`, made by lambda_return, to what made them."""
+    rewards, to_discounts, to_values = [], [], []
+    carried, last = 0.0, len(values) - 1
+    for k, (slope, discount, value) in enumerate(
+        zip(slopes, discounts, values, strict=True)
+    ):
+        slope += carried
+        awaited = returns[k + 1] if k < last else value
+        rewards.append(slope)
+        to_discounts.append(slope * ((1.0 - lam) * value + lam * awaited))
+        to_values.append(slope * discount * ((1.0 - lam) if k < last else 1.0))
+        carried = slope * discount * lam
+    return ReturnSlopes(rewards, to_discounts, to_values)

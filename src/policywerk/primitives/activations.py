@@ -1,4 +1,4 @@
-# Tangled from book/numbers.md, book/networks.md
+# Tangled from book/numbers.md, book/networks.md, book/2023-dreamer.md
 """Activations: curves that every number of a vector is sent through."""
 
 import math
@@ -98,3 +98,10 @@ def way_back(activation: Activation) -> WayBack:
     if activation not in BACK:
         raise ValueError(f"{activation}: no way back is known; add it to BACK")
     return BACK[activation]
+
+
+def softplus(vector: Sequence[float]) -> list[float]:
+    """The logarithm of 1 + e^x: nearly x where x is large, and never below 0."""
+    powers = each(math.exp, [-abs(x) for x in vector])
+    rests = each(math.log, [1.0 + power for power in powers])
+    return [y if x < 0 else x + y for x, y in zip(vector, rests, strict=True)]
