@@ -6,7 +6,7 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Polygon
 
 from stage.palette import MUTED, NOW, POLICY
-from stage.panes import _arrow, _canvas, number
+from stage.panes import arrow_at, canvas_of, number
 
 POINTS = 61  # of the curve
 
@@ -18,7 +18,7 @@ class BellPane:
     """
 
     def __init__(self, fig: Figure, axis: str, *, most: float, reach: float, highest: float):
-        self._canvas, width, height = _canvas(fig)
+        self._canvas, width, height = canvas_of(fig)
         self._middle, self._unit = width / 2, (width / 2 - 4) / reach
         self._ground, self._rise = height - 32, (height - 74) / highest
         self.reach, self.highest = reach, highest
@@ -37,7 +37,7 @@ class BellPane:
         self._bell = self._canvas.add_patch(Polygon([(0, 0)] * 3, ec=POLICY, lw=1.8, zorder=2))
         self._bell.set_facecolor((POLICY, 0.18))
         (self._mean,) = self._canvas.plot([], [], color=POLICY, lw=1, zorder=3)
-        self._drawn = self._canvas.add_patch(_arrow(0, 0, (0, 1), 9))
+        self._drawn = self._canvas.add_patch(arrow_at(0, 0, (0, 1), 9))
         self._drawn.set_facecolor(NOW)
 
     def _across(self, value: float) -> float:
@@ -57,4 +57,4 @@ class BellPane:
         feet = [(self._across(x), self._ground) for x in (self.reach, -self.reach)]
         self._bell.set_xy([*curve, *feet])
         self._mean.set_data([self._across(mean)] * 2, [self._ground, self._up(peak)])
-        self._drawn.set_xy(_arrow(self._across(drawn), self._ground, (0, 1), 9).get_xy())
+        self._drawn.set_xy(arrow_at(self._across(drawn), self._ground, (0, 1), 9).get_xy())

@@ -7,7 +7,7 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Polygon, Rectangle
 
 from stage.palette import FAINT, MUTED, NOW, POLICY, tint
-from stage.panes import MOVES, State, _arrow, _canvas, number
+from stage.panes import MOVES, State, arrow_at, canvas_of, number
 
 SCALE = 25.0  # the value at which a tint is deepest
 
@@ -34,7 +34,7 @@ class CliffBoard:
                     self.cells[row, column] = cell
                     for action, (east, south) in enumerate(MOVES):
                         tip = x + side * (0.5 + 0.27 * east), y + side * (0.5 + 0.27 * south)
-                        arrow = canvas.add_patch(_arrow(*tip, (east, south), side * 0.5))
+                        arrow = canvas.add_patch(arrow_at(*tip, (east, south), side * 0.5))
                         self.arrows[(row, column), action] = arrow
         middle = (left + right) / 2, bottom - side / 2
         canvas.text(*middle, "the cliff", ha="center", va="center", zorder=3)
@@ -59,7 +59,7 @@ class CliffBoard:
 
 def cliff_boards(fig: Figure, world, colours: Mapping[str, str]) -> dict[str, CliffBoard]:
     """One board below the other, for learners by name with their colours."""
-    canvas, width, height = _canvas(fig)
+    canvas, width, height = canvas_of(fig)
     side, tall = (width - 2) / world.columns, height / len(colours)
     return {
         name: CliffBoard(canvas, (1, 20 + place * tall), side, world, name, colour)
@@ -99,7 +99,7 @@ def choice_crosses(
     fig: Figure, title: str, colours: Mapping[str, str]
 ) -> dict[str, ChoiceCross]:
     """One beside the other under a title, for learners by name with their colours."""
-    canvas, width, height = _canvas(fig)
+    canvas, width, height = canvas_of(fig)
     canvas.text(1, 9, title, va="center")
     across = width / len(colours)
     return {

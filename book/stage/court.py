@@ -6,7 +6,7 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Circle, Rectangle
 
 from stage.palette import ESTIMATE, FAINT, MUTED, NOW, POLICY, REWARD, tint
-from stage.panes import _canvas, number
+from stage.panes import canvas_of, number
 
 ACTIONS = ("left", "stay", "right")
 
@@ -17,7 +17,7 @@ class CourtPane:
     def __init__(
         self, fig: Figure, rows: int, columns: int, wall: Collection[tuple[int, int]], width: int
     ) -> None:
-        canvas, across, down = _canvas(fig)
+        canvas, across, down = canvas_of(fig)
         self.title = canvas.text(2, 9, "", va="center")
         self._side = side = min((across - 4) / columns, (down - 26) / rows)
         self._left, self._top = (across - columns * side) / 2, 22
@@ -55,7 +55,7 @@ class ValuesPane:
     def __init__(
         self, fig: Figure, *, hidden: int, scale: float, actions: Sequence[str] = ACTIONS
     ) -> None:
-        canvas, across, _ = _canvas(fig)
+        canvas, across, _ = canvas_of(fig)
         self.scale = scale
         self._zero, self._unit = 50 + (across - 100) / 3, (across - 100) * 2 / 3 / scale
         self.title = canvas.text(2, 9, "", va="center")

@@ -6,7 +6,7 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Circle, Rectangle
 
 from stage.palette import ESTIMATE, FAINT, INK, MUTED, NOW, POLICY, tint
-from stage.panes import MOVES, GridPane, State, _arrow, _canvas, number
+from stage.panes import MOVES, GridPane, State, arrow_at, canvas_of, number
 
 
 class WalkerPane(GridPane):
@@ -34,7 +34,7 @@ class RelivePane:
     """A move of memory and the update it makes, above a mark for each move relived so far."""
 
     def __init__(self, fig: Figure, planning: int) -> None:
-        canvas, width, height = _canvas(fig)
+        canvas, width, height = canvas_of(fig)
         self.title = canvas.text(2, 9, "", va="center")
         side, top, right = 40, 24, width * 0.62
         self.cells = [
@@ -50,7 +50,7 @@ class RelivePane:
         x, y = (middles[0][0] + middles[1][0]) / 2, middles[0][1]
         self.paid = canvas.text(x, y - 16, "", ha="center", va="center")
         self.arrows = [
-            canvas.add_patch(_arrow(x + 8 * east, y + 8 * south, (east, south), 16))
+            canvas.add_patch(arrow_at(x + 8 * east, y + 8 * south, (east, south), 16))
             for east, south in MOVES
         ]
         self.lines = [canvas.text(2, top + side + down, "", va="center") for down in (28, 43)]

@@ -26,7 +26,7 @@ def number(value: float, digits: int = 2) -> str:
     return text.replace("-", "−") if float(text) else text.lstrip("-")
 
 
-def _canvas(fig: Figure) -> tuple[Axes, float, float]:
+def canvas_of(fig: Figure) -> tuple[Axes, float, float]:
     """Bare axes over the whole figure, in points from its top left corner, and its size."""
     width, height = (float(inches) * 72 for inches in fig.get_size_inches())
     fig.set_layout_engine("none")
@@ -37,7 +37,7 @@ def _canvas(fig: Figure) -> tuple[Axes, float, float]:
     return canvas, width, height
 
 
-def _arrow(x: float, y: float, move: State, size: float) -> Polygon:
+def arrow_at(x: float, y: float, move: State, size: float) -> Polygon:
     """A triangle whose tip is at (x, y) and points along the move."""
     right, down = move
     base = x - right * size, y - down * size
@@ -70,7 +70,7 @@ class GridPane:
         self.cells: dict[State, Rectangle] = {}
         self.numbers: dict[State, Text] = {}
         self.arrows: dict[tuple[State, int], Polygon] = {}
-        self._canvas, width, height = _canvas(fig)
+        self._canvas, width, height = canvas_of(fig)
         left, top = 17, 37
         self._side = min((width - left - 2) / world.columns, (height - top - 2) / world.rows)
         self.title = self._canvas.text(left, 9, "", va="center")
@@ -106,7 +106,7 @@ class GridPane:
         for action, (right, down) in enumerate(MOVES):
             reach, size = (0.46, 0.1) if self.digits is not None else (0.36, 0.25)
             tip = x + right * side * reach, y + down * side * reach
-            arrow = self._canvas.add_patch(_arrow(*tip, (right, down), side * size))
+            arrow = self._canvas.add_patch(arrow_at(*tip, (right, down), side * size))
             self.arrows[state, action] = arrow
         if state == world.start and self.digits is None:
             ring = Circle((x, y), side * 0.42, fill=False, edgecolor=MUTED, linewidth=1)
@@ -155,7 +155,7 @@ class BackupPane:
 
     def __init__(self, fig: Figure, model, *, gamma: float, scale: float = 1.0) -> None:
         self.model, self.gamma, self.scale = model, gamma, scale
-        canvas, width, height = _canvas(fig)
+        canvas, width, height = canvas_of(fig)
         side, x, y = 42, width / 2, 14 + height / 2
         self.title = canvas.text(2, 9, "", va="center")
         corner = (x - side / 2, y - side / 2)
@@ -165,7 +165,7 @@ class BackupPane:
         self.words: list[list[Text]] = []
         reach = side / 2 + 12
         for right, down in MOVES:
-            arrow = _arrow(x + right * reach, y + down * reach, (right, down), 8)
+            arrow = arrow_at(x + right * reach, y + down * reach, (right, down), 8)
             self.arrows.append(canvas.add_patch(arrow))
             align = {-1: "right", 0: "center", 1: "left"}[right]
             left, top = x + right * (reach + 4), y + down * (reach + 13)

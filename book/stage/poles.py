@@ -7,7 +7,7 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Polygon, Rectangle
 
 from stage.palette import FAINT, INK, MUTED, NOW, tint
-from stage.panes import _arrow, _canvas, number
+from stage.panes import arrow_at, canvas_of, number
 
 MIDDLE = {"ha": "center", "va": "center"}
 EDGE = {"lw": 1, "color": MUTED, "ls": (0, (4, 4)), "zorder": 0}
@@ -20,7 +20,7 @@ class PolePane:
     """
 
     def __init__(self, fig: Figure, *, fall: float, track: float | None = None) -> None:
-        self._canvas, width, height = _canvas(fig)
+        self._canvas, width, height = canvas_of(fig)
         self.track, self.fall = track, fall
         self._centre, self._floor = width / 2, height - (46 if track else 38)
         self._metre = (width / 2 - 20) / (track or 1.0)
@@ -40,7 +40,7 @@ class PolePane:
         )
         (self._pole,) = self._canvas.plot([], [], color=INK, lw=5, zorder=3)
         (self._hinge,) = self._canvas.plot([], [], "o", color=MUTED, ms=7, zorder=4)
-        self._push = self._canvas.add_patch(_arrow(0, 0, (1, 0), 14))
+        self._push = self._canvas.add_patch(arrow_at(0, 0, (1, 0), 14))
 
     def show(self, title: str, angle: float, push: int = 0, place: float = 0.0) -> None:
         """Show the pole at an angle in radians; `push` is −1 to the left, 1 to the right."""
@@ -53,7 +53,7 @@ class PolePane:
         self._cart.set_xy((x - 15, y))
         side = 15 if self.track else 0
         tip = (x + push * (side + 24), y + 6) if self.track else self._beside(x, y, angle, push)
-        self._push.set_xy(_arrow(*tip, (push or 1, 0), 14).get_xy())
+        self._push.set_xy(arrow_at(*tip, (push or 1, 0), 14).get_xy())
         self._push.set_visible(push != 0)
         fallen = ", fallen" if abs(angle) > self.fall else ""
         self.reading.set_text(f"angle {number(angle, 3)} rad{fallen}")
@@ -85,7 +85,7 @@ class NeuronsPane:
         scale: float,
     ) -> None:
         self.firm, self.scale = firm, scale
-        self._canvas, width, height = _canvas(fig)
+        self._canvas, width, height = canvas_of(fig)
         columns, rows = (len(cuts) + 1 for cuts in edges)
         side = self._side = min((width - 32) / 2 / columns, (height - 36) / rows)
         self._corners: list[dict[int, tuple[float, float]]] = []
@@ -114,7 +114,7 @@ class NeuronsPane:
         if which == 1:
             self._tints[box] = cell
         else:
-            self._arrows[box] = self._canvas.add_patch(_arrow(*corner, (1, 0), 1))
+            self._arrows[box] = self._canvas.add_patch(arrow_at(*corner, (1, 0), 1))
 
     def show(
         self, actor: Mapping[int, float], critic: Mapping[int, float], box: int | None = None
@@ -126,7 +126,7 @@ class NeuronsPane:
             lean, (x, y) = actor[key], self._corners[0][key]
             way, half = (1 if lean > 0 else -1), self._side / 2
             tip = x + half * (1 + 0.6 * way), y + half
-            arrow.set_xy(_arrow(*tip, (way, 0), 1.2 * half).get_xy())
+            arrow.set_xy(arrow_at(*tip, (way, 0), 1.2 * half).get_xy())
             arrow.set_alpha(0.25 + 0.75 * min(1.0, abs(lean) / self.firm))
             arrow.set_visible(lean != 0.0)
         for corners, frame in zip(self._corners, self._now, strict=True):

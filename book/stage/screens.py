@@ -6,7 +6,7 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 
 from stage.palette import ESTIMATE, FAINT, MUTED, NOW
-from stage.panes import _canvas
+from stage.panes import canvas_of
 
 STEPS = 8  # shades between dark and light: a film remembers every change of shade
 SHADOW = 26  # points, of the longest bar
@@ -17,7 +17,7 @@ class ScreenPane:
 
     def __init__(self, fig: Figure, side: int, colour: str = ESTIMATE) -> None:
         self.side, self.colour = side, colour
-        canvas, width, height = _canvas(fig)
+        canvas, width, height = canvas_of(fig)
         self.title = canvas.text(2, 9, "", va="center")
         room = min(width - SHADOW - 6, height - SHADOW - 24)
         self._cell = cell = room / side

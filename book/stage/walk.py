@@ -6,7 +6,7 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 
 from stage.palette import ESTIMATE, FAINT, INK, MUTED, NOW, SECOND
-from stage.panes import _canvas, number
+from stage.panes import canvas_of, number
 
 MIDDLE = {"ha": "center", "va": "center"}
 COLOURS = (ESTIMATE, SECOND)  # of the first learner and the second
@@ -25,7 +25,7 @@ class WalkPane:
         ends: Mapping[str, float],
         learners: Sequence[str] = (),
     ) -> None:
-        self._canvas, width, height = _canvas(fig)
+        self._canvas, width, height = canvas_of(fig)
         left, right = ends
         row = (left, *truth, right)
         side = self._side = (width - 4) / len(row)
@@ -99,7 +99,7 @@ class ChangesPane:
     what the second did. Of a longer walk the last `room` places are shown."""
 
     def __init__(self, fig: Figure, learners: tuple[str, str], *, room: int = 7) -> None:
-        canvas, width, height = _canvas(fig)
+        canvas, width, height = canvas_of(fig)
         self.room = room
         side = min(27.0, (width - 4) / room)
         y = height / 2 - side / 2 + 6
