@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from policywerk.actors.barto_sutton import (
     BALANCE_BOXES,
     CARTPOLE_BOXES,
+    FAINT,
     Constants,
     Neurons,
     ace_ase,
@@ -229,8 +230,8 @@ def equations(path, actions, fell, constants):
     c, n = constants, 3
     w, v, e, x = ([0.0] * n for _ in range(4))
     for k, (box, right) in enumerate(zip(path, actions, strict=False)):
-        e = [c.lambda_actor * t for t in e]
-        x = [c.lambda_critic * t for t in x]
+        e = [c.lambda_actor * t if abs(t) > FAINT else 0.0 for t in e]
+        x = [c.lambda_critic * t if abs(t) > FAINT else 0.0 for t in x]
         e[box] += (1 - c.lambda_actor) * (1 if right else -1)
         x[box] += 1 - c.lambda_critic
         ended = fell and k == len(actions) - 1
