@@ -90,22 +90,28 @@ def outdated() -> list[str]:
 
 
 class Statement(NamedTuple):
-    """A statement of a module: the names it binds, those it mentions, and what it says."""
+    """A statement of a module: what it says, the names it mentions, and the module they are of."""
 
-    binds: set[str]
-    mentions: set[str]
     skeleton: object
+    mentions: set[str]
+    module: str
 
 
 @cache
 def digest_of(name: str, module: str) -> str:
     """Digest of an experiment's settings and of all code that they lead to, name by name."""
     settings = experiments(module)[name]
-    waiting, names, code = _statements(module), _mentioned(settings), [repr(_skeleton(settings))]
-    while led_to := [statement for statement in waiting if statement.binds & names]:
-        waiting = [statement for statement in waiting if not statement.binds & names]
-        names |= {name for statement in led_to for name in statement.mentions}
-        code += [repr(statement.skeleton) for statement in led_to]
+    begin = Statement(_skeleton(settings), _mentioned(settings), module)
+    met, waiting = {repr(begin)}, [begin]
+    code = [repr(begin.skeleton)]
+    while waiting:
+        statement = waiting.pop()
+        for mentioned in statement.mentions:
+            for led_to in _statements(statement.module).get(mentioned, ()):
+                if (key := repr(led_to)) not in met:
+                    met.add(key)
+                    waiting.append(led_to)
+                    code.append(repr(led_to.skeleton))
     return hashlib.sha256("\n".join(sorted(code)).encode()).hexdigest()[:12]
 
 
@@ -120,22 +126,21 @@ def _is_table(node: ast.stmt) -> bool:
 
 
 @cache
-def _statements(module: str) -> list[Statement]:
-    """The statements of a module and of all the project's that it imports, directly or not."""
-    met, waiting, statements = {module}, [module], []
-    while waiting:
-        for node in _tree(waiting.pop()).body:
-            if isinstance(node, ast.Import | ast.ImportFrom):
-                origin = getattr(node, "module", "")
-                for alias in node.names:
-                    bound = alias.asname or alias.name
-                    statements.append(Statement({bound}, set(), (origin, alias.name, bound)))
-                if origin.startswith("policywerk.") and origin not in met:
-                    met.add(origin)
-                    waiting.append(origin)
-            elif not _is_table(node):
-                statements.append(Statement(_bound(node), _mentioned(node), _skeleton(node)))
-    return statements
+def _statements(module: str) -> dict[str, list[Statement]]:
+    """The statements of a module, by the names that they bind."""
+    found: dict[str, list[Statement]] = {}
+    for node in _tree(module).body:
+        if isinstance(node, ast.Import | ast.ImportFrom):
+            origin = getattr(node, "module", "")
+            ours = origin.partition(".")[0] in ("policywerk", "evidence")
+            for alias in node.names:
+                imported = Statement((origin, alias.name), {alias.name} if ours else set(), origin)
+                found.setdefault(alias.asname or alias.name, []).append(imported)
+        elif not _is_table(node):
+            statement = Statement(_skeleton(node), _mentioned(node), module)
+            for name in _bound(node):
+                found.setdefault(name, []).append(statement)
+    return found
 
 
 def _bound(node: ast.stmt) -> set[str]:
@@ -153,9 +158,7 @@ def _bound(node: ast.stmt) -> set[str]:
 
 
 def _mentioned(node: ast.AST) -> set[str]:
-    parts = list(ast.walk(node))
-    names = {part.id for part in parts if isinstance(part, ast.Name)}
-    return names | {part.attr for part in parts if isinstance(part, ast.Attribute)}
+    return {part.id for part in ast.walk(node) if isinstance(part, ast.Name)}
 
 
 @cache
