@@ -286,7 +286,7 @@ def test_a_table_solves_the_fixed_game():
 def test_every_experiment_has_its_own_digest():
     digests = {digest_of(name, "evidence.dqn") for name in EXPERIMENTS}
     assert len(digests) == len(EXPERIMENTS) == len(experiments("evidence.dqn"))
-    assert MODULES == ("evidence.dqn",)
+    assert "evidence.dqn" in MODULES
 
 
 def test_only_what_can_change_a_result_is_in_the_digest():
