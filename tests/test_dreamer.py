@@ -5,7 +5,19 @@ import random
 from copy import deepcopy
 
 import pytest
-from evidence.dreamer import AHEAD, ASIDE, DIAGONAL, WALKS, WARM, drift, judged, walk, world
+from evidence.dreamer import (
+    AHEAD,
+    ASIDE,
+    DIAGONAL,
+    EXPERIMENTS,
+    WALKS,
+    WARM,
+    drift,
+    judged,
+    walk,
+    world,
+)
+from evidence.store import MODULES, digest_of, experiments
 
 from policywerk.actors.dream_learning import dream_lesson, reinforce
 from policywerk.actors.dreamer import Agent, Diary, Wanderer, dreamer
@@ -453,3 +465,9 @@ def test_walks_never_end_and_a_dream_of_them_drifts():
     *_, last = dreamer(world("random", DIAGONAL), rng=random.Random(0), **QUICK)
     errors = drift(last.agent, DIAGONAL)
     assert len(errors) == AHEAD + 1 and min(errors) > 0.0
+
+
+def test_every_experiment_has_its_own_digest():
+    digests = {digest_of(name, "evidence.dreamer") for name in EXPERIMENTS}
+    assert len(digests) == len(EXPERIMENTS) == len(experiments("evidence.dreamer"))
+    assert "evidence.dreamer" in MODULES
