@@ -8,8 +8,9 @@ same work, and it is checked that their weights agree afterwards.
 import math
 import platform
 import random
-import time
 from copy import deepcopy
+
+from bench_networks import add, best_of, dot, multiply
 
 from policywerk.actors.experience import Player, judged, normalised
 from policywerk.actors.ppo import clipped
@@ -20,16 +21,8 @@ from policywerk.building_blocks.optimisers import Adam
 from policywerk.primitives.matrices import columns
 from policywerk.world.balance import Balance
 
-RATE, CLIP, ROUNDS, TARGET = 0.003, 0.2, 7, 5.0
+RATE, CLIP, TARGET = 0.003, 0.2, 5.0
 LOG_ROOT_TAU = 0.5 * math.log(2.0 * math.pi)
-
-
-def add(a, b):
-    return a + b
-
-
-def multiply(a, b):
-    return a * b
 
 
 def subtract(a, b):
@@ -38,13 +31,6 @@ def subtract(a, b):
 
 def divide(a, b):
     return a / b
-
-
-def dot(a, b):
-    total = 0.0
-    for x, y in zip(a, b, strict=True):
-        total = add(total, multiply(x, y))
-    return total
 
 
 class Called:
@@ -120,18 +106,6 @@ class Called:
             value, seen, hidden = self.forward(sample)
             self.backward(total, seen, hidden, divide(subtract(value, goal), len(steps)))
         self.adam(total)
-
-
-def best_of(jobs):
-    """The shortest time of each job; the jobs take turns, so that all meet the same weather."""
-    times = dict.fromkeys(jobs, math.inf)
-    for _ in range(ROUNDS):
-        for name, (job, repeats) in jobs.items():
-            started = time.process_time()
-            for _ in range(repeats):
-                job()
-            times[name] = min(times[name], (time.process_time() - started) / repeats)
-    return times
 
 
 def main():
