@@ -32,7 +32,7 @@ site-test: book site-venv ## build, and test the site in Chromium
 	@$(BIN)/python -m pytest -m site tests/site
 
 bench: venv ## measure what must be fast
-	@for program in benchmarks/*.py; do PYTHONPATH=src:. $(BIN)/python $$program || exit 1; done
+	@for program in benchmarks/bench_*.py; do PYTHONPATH=src:. $(BIN)/python $$program || exit 1; done
 
 evidence: ## run the long experiments, those at missing seeds only (hours)
 	@PYTHONPATH=src:book $(PYTHON) -m evidence

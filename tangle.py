@@ -18,6 +18,7 @@ import argparse
 import ast
 import contextlib
 import difflib
+import gc
 import io
 import json
 import os
@@ -840,4 +841,5 @@ def main(arguments: list[str] | None = None) -> int:
 
 
 if __name__ == "__main__":
+    gc.set_threshold(100_000)  # next to nothing here is garbage: look for it seldom
     sys.exit(main())

@@ -13,7 +13,7 @@ from contextlib import ExitStack
 from unittest.mock import patch
 
 import numpy as np
-from bench_networks import dot
+from call_by_call import dot, matmul, outer_sum
 
 from policywerk.actors import model_learning
 from policywerk.actors.dreamer import Diary, Wanderer
@@ -30,16 +30,7 @@ ROUNDS = 5
 # --- (a) A function call for every addition and multiplication -------------------------------
 
 
-def matmul(a, b):
-    columns = list(zip(*b, strict=True))
-    return [[dot(row, column) for column in columns] for row in a]
-
-
-def outer_sum(a, b):
-    return matmul(list(zip(*a, strict=True)), b)
-
-
-def call_by_call():
+def by_calls():
     """The same lesson, with other products under it."""
     stack = ExitStack()
     for module in (network, gru):
@@ -185,7 +176,7 @@ def main():
         return model_lesson(model, sequences, random.Random(1)).gradients
 
     def called():
-        with call_by_call():
+        with by_calls():
             return ours()
 
     def fast():

@@ -1,8 +1,8 @@
 """How fast the networks are: ratios within one run, each the best of several rounds.
 
-Beside them stand (a) the same arithmetic with a Python function call for every addition and
-multiplication, and (b) numpy. The work is that of the chapter on DQN: 82 inputs, 32 hidden
-neurons, 3 actions, batches of 16 screens of Breakout.
+Beside them stand (a) the same arithmetic in layers, with a Python function call for every addition
+and multiplication at the bottom, and (b) numpy. The work is that of the chapter on DQN: 82 inputs,
+32 hidden neurons, 3 actions, batches of 16 screens of Breakout.
 """
 
 import math
@@ -12,13 +12,15 @@ import sys
 import time
 from copy import deepcopy
 
+import call_by_call
 import numpy as np
+from call_by_call import matrix_plus, times
+from call_by_call import outer as product
 
 from policywerk.actors.dqn import Memory, Transition, lesson
 from policywerk.building_blocks.network import Network
 from policywerk.building_blocks.optimisers import Adam
 from policywerk.primitives.activations import identity, relu
-from policywerk.primitives.matrices import columns
 from policywerk.world.breakout import Breakout
 
 GAMMA, RATE, ROUNDS = 0.95, 0.002, 7
@@ -28,77 +30,45 @@ TARGET = 15.0 if sys.version_info >= (3, 12) else 12.0  # of the whole lesson, a
 # --- (a) A function call for every addition and multiplication -------------------------------
 
 
-def add(a, b):
-    return a + b
-
-
-def multiply(a, b):
-    return a * b
-
-
-def dot(a, b):
-    total = 0.0
-    for x, y in zip(a, b, strict=True):
-        total = add(total, multiply(x, y))
-    return total
-
-
 class Called:
-    """The same network and optimiser, each formula as a book has it, sample by sample."""
+    """The same network and optimiser, sample by sample."""
 
     def __init__(self, network):
-        # a row of weights for each neuron, its bias in front
-        self.layers = [[list(row) for row in columns(layer.rows)] for layer in network.layers]
-        self.mean = [[[0.0] * len(row) for row in rows] for rows in self.layers]
-        self.square = deepcopy(self.mean)
-        self.t = 0
+        self.layers = [call_by_call.Layer(layer.parameters()) for layer in network.layers]
+        self.optimiser = call_by_call.Adam(self.parameters(), RATE)
+
+    def parameters(self):
+        """For each neuron its bias and its weights."""
+        return [[b, *row] for x in self.layers for b, row in zip(x.biases, x.weights, strict=True)]
 
     def forward(self, batch):
         kept = [self.forward_one(sample) for sample in batch]
-        return [layers[-1] for layers in kept], kept
+        return [output for *_, output in kept], kept
 
     def forward_one(self, sample):
-        layers = [sample]
-        for number, rows in enumerate(self.layers):
-            sums = [add(row[0], dot(row[1:], layers[-1])) for row in rows]
-            layers.append(sums if number == 1 else [max(0.0, x) for x in sums])
-        return layers
+        first, second = self.layers
+        hidden = [max(0.0, x) for x in first.forward(sample)]
+        return sample, hidden, second.forward(hidden)
 
     def backward(self, kept, slopes):
-        total = [[[0.0] * len(row) for row in rows] for rows in self.layers]
+        total = None
         for (sample, hidden, _), outer in zip(kept, slopes, strict=True):
-            weights = columns([row[1:] for row in self.layers[1]])
-            back = [dot(outer, column) for column in weights]
             awake = [1.0 if y > 0.0 else 0.0 for y in hidden]
-            inner = [multiply(s, one) for s, one in zip(back, awake, strict=True)]
-            for number, inputs, blame in ((0, sample, inner), (1, hidden, outer)):
-                for row, slope in zip(total[number], blame, strict=True):
-                    row[0] = add(row[0], slope)
-                    for i, x in enumerate(inputs, start=1):
-                        row[i] = add(row[i], multiply(slope, x))
-        share = 1.0 / len(kept)
-        return [[[multiply(share, g) for g in row] for row in rows] for rows in total]
+            inner = times(awake, self.layers[1].backward(outer))
+            rows = product(inner, [1.0, *sample]) + product(outer, [1.0, *hidden])
+            total = matrix_plus(total, rows) if total else rows
+        return total
 
     def adam(self, gradients):
-        self.t += 1
-        for rows, means, squares, slopes in zip(
-            self.layers, self.mean, self.square, gradients, strict=True
-        ):
-            for i, row in enumerate(rows):
-                for j, g in enumerate(slopes[i]):
-                    mean = add(multiply(0.9, means[i][j]), multiply(1.0 - 0.9, g))
-                    square = add(multiply(0.999, squares[i][j]), multiply(1.0 - 0.999, g * g))
-                    means[i][j], squares[i][j] = mean, square
-                    m = multiply(mean, 1.0 / (1.0 - 0.9**self.t))
-                    v = multiply(square, 1.0 / (1.0 - 0.999**self.t))
-                    step = multiply(RATE, m / add(math.sqrt(v), 1e-8))
-                    row[j] = add(row[j], multiply(-1.0, step))
+        rows = iter(self.optimiser.step(self.parameters(), gradients))
+        for layer in self.layers:
+            new = [next(rows) for _ in layer.biases]
+            layer.biases, layer.weights = [row[0] for row in new], [row[1:] for row in new]
 
     def lesson(self, target, batch):
         ahead, _ = target.forward([transition.after for transition in batch])
         values, kept = self.forward([transition.observation for transition in batch])
-        slopes = errors(batch, values, ahead)
-        self.adam(self.backward(kept, [[len(batch) * s for s in row] for row in slopes]))
+        self.adam(self.backward(kept, errors(batch, values, ahead)))
 
 
 # --- (b) numpy -------------------------------------------------------------------------------
@@ -192,7 +162,7 @@ def main():
         called.lesson(called_target, batch)
         arrays.lesson(arrays_target, batch)
     for mine, plain, fast in zip(ours.layers, called.layers, arrays.layers, strict=True):
-        assert np.allclose(columns(mine.rows), plain, atol=1e-9)
+        assert np.allclose(mine.rows, plain.parameters(), atol=1e-9)
         assert np.allclose(mine.rows, fast, atol=1e-9)
 
     seen = [transition.observation for transition in batches[0]]

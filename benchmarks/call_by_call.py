@@ -1,0 +1,136 @@
+"""Arithmetic with a Python function call for every addition and multiplication.
+
+Three floors, as a beginner's library has them: numbers, vectors of numbers, matrices of vectors.
+No formula of a floor is written out on the next. Zeros are multiplied like all other numbers.
+"""
+
+import math
+
+# --- Numbers ---------------------------------------------------------------------------------
+
+
+def add(a, b):
+    return a + b
+
+
+def subtract(a, b):
+    return a - b
+
+
+def multiply(a, b):
+    return a * b
+
+
+def divide(a, b):
+    return a / b
+
+
+# --- Vectors ---------------------------------------------------------------------------------
+
+
+def plus(a, b):
+    return [add(x, y) for x, y in zip(a, b, strict=True)]
+
+
+def minus(a, b):
+    return [subtract(x, y) for x, y in zip(a, b, strict=True)]
+
+
+def times(a, b):
+    """Number by number."""
+    return [multiply(x, y) for x, y in zip(a, b, strict=True)]
+
+
+def over(a, b):
+    return [divide(x, y) for x, y in zip(a, b, strict=True)]
+
+
+def scaled(factor, a):
+    return [multiply(factor, x) for x in a]
+
+
+def total(a):
+    result = 0.0
+    for x in a:
+        result = add(result, x)
+    return result
+
+
+def dot(a, b):
+    return total(times(a, b))
+
+
+# --- Matrices, as lists of rows ----------------------------------------------------------------
+
+
+def transposed(a):
+    return [list(column) for column in zip(*a, strict=True)]
+
+
+def matrix_plus(a, b):
+    return [plus(x, y) for x, y in zip(a, b, strict=True)]
+
+
+def applied(a, x):
+    """The product of a matrix and a vector."""
+    return [dot(row, x) for row in a]
+
+
+def outer(a, b):
+    """Each number of a times the vector b."""
+    return [scaled(x, b) for x in a]
+
+
+def matmul(a, b):
+    columns = transposed(b)
+    return [applied(columns, row) for row in a]
+
+
+def outer_sum(a, b):
+    """The outer products of matching rows, added up."""
+    result = [[0.0] * len(b[0]) for _ in a[0]]
+    for x, y in zip(a, b, strict=True):
+        result = matrix_plus(result, outer(x, y))
+    return result
+
+
+# --- Learning ----------------------------------------------------------------------------------
+
+
+class Layer:
+    """A row of weights for each neuron, and their biases."""
+
+    def __init__(self, parameters):
+        """Parameters as the package keeps them: the biases, then a row for each input."""
+        self.biases, *rows = (list(row) for row in parameters)
+        self.weights = transposed(rows)
+
+    def parameters(self):
+        return [self.biases, *transposed(self.weights)]
+
+    def forward(self, x):
+        return plus(self.biases, applied(self.weights, x))
+
+    def backward(self, slopes):
+        """The slopes of its inputs."""
+        return applied(transposed(self.weights), slopes)
+
+
+class Adam:
+    """Means and mean squares of slopes, for a list of rows; a step returns the new rows."""
+
+    def __init__(self, rows, rate):
+        self.rate, self.number = rate, 0
+        self.means = [[0.0] * len(row) for row in rows]
+        self.squares = [[0.0] * len(row) for row in rows]
+
+    def step(self, rows, gradients):
+        self.number += 1
+        fresh1, fresh2 = 1.0 / (1.0 - 0.9**self.number), 1.0 / (1.0 - 0.999**self.number)
+        after = []
+        for i, (row, g) in enumerate(zip(rows, gradients, strict=True)):
+            self.means[i] = plus(scaled(0.9, self.means[i]), scaled(0.1, g))
+            self.squares[i] = plus(scaled(0.999, self.squares[i]), scaled(0.001, times(g, g)))
+            sizes = [add(math.sqrt(x), 1e-8) for x in scaled(fresh2, self.squares[i])]
+            after.append(minus(row, scaled(self.rate, over(scaled(fresh1, self.means[i]), sizes))))
+        return after
