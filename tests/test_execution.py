@@ -151,7 +151,7 @@ class Book:
             app.build()
         progress = capfd.readouterr().err.splitlines()
         return sorted(
-            re.match(r"executed book/(\w+) in \d+\.\d s \(", line)[1] for line in progress
+            re.match(r"executed book/(\w+) in \d+\.\d s, \d+ MB \(", line)[1] for line in progress
         )
 
     def page(self, name: str) -> str:

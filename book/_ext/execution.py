@@ -38,7 +38,7 @@ from sphinx.config import Config
 from sphinx.environment import BuildEnvironment
 
 HERE = Path(__file__).resolve().parent
-FORMAT = 1  # of the kept outputs; a higher number makes every chapter run again
+FORMAT = 2  # of the kept outputs; a higher number makes every chapter run again
 TAGS_OF_A_RUN = {"raises-exception", "skip-execution"}  # all others only change how a cell is shown
 DAYS_KEPT = 30
 
@@ -179,10 +179,11 @@ def execute(
             ) from None
         finally:
             kernels.remove(client)
-        reads = json.loads(report.read_text(encoding="utf-8"))["reads"] if report.exists() else []
+        noted = json.loads(report.read_text(encoding="utf-8")) if report.exists() else {}
     code = [cell for cell in notebook.cells if cell.cell_type == "code"]
     return {
-        "reads": reads,
+        "reads": noted.get("reads", []),
+        "megabytes": noted.get("megabytes"),
         "seconds": round(time.perf_counter() - started, 2),
         "language": notebook.metadata.language_info,
         "cells": [[cell.execution_count, cell.outputs] for cell in code],
@@ -292,8 +293,9 @@ def execute_all(cold: list[Chapter], root: Path, timeout: int, store: Store) -> 
                 seconds[chapter.docname] = run["seconds"]
                 store.keep_seconds(seconds)
                 count = f"{done} of {len(cold)}, {len(cold) - done} left"
+                cost = f"{run['seconds']:.1f} s, {run['megabytes'] or '?'} MB"
                 print(
-                    f"executed {chapter.docname} in {run['seconds']:.1f} s ({count})",
+                    f"executed {chapter.docname} in {cost} ({count})",
                     file=sys.stderr,
                     flush=True,
                 )

@@ -1,18 +1,28 @@
 """Loaded into a chapter's kernel by execution.py: notes what it reads and where a cell fails.
 
 After every cell the report (a JSON file) says which files of the project were opened or imported so
-far, and, if the cell raised, the error and the lines it passed through: ``[file, line, function]``,
-where the file of a cell is ``In[n]``.
+far, the most memory there was in use, and, if the cell raised, the error and the lines it passed
+through: ``[file, line, function]``, where the file of a cell is ``In[n]``.
 """
 
 from __future__ import annotations
 
 import json
 import os
+import re
 import sys
 from pathlib import Path
 from traceback import extract_tb
 from typing import Any
+
+
+def megabytes() -> int | None:
+    """The most memory that this process has had; None where there is no Linux to say so."""
+    try:
+        status = Path("/proc/self/status").read_text(encoding="ascii", errors="ignore")
+    except OSError:
+        return None
+    return round(int(re.search(r"VmHWM:\s+(\d+) kB", status)[1]) / 1e3)
 
 
 def load_ipython_extension(shell: Any) -> None:
@@ -54,7 +64,11 @@ def load_ipython_extension(shell: Any) -> None:
         imported = [getattr(module, "__file__", None) for module in list(sys.modules.values())]
         reads = {name(path) for path in opened.union(filter(None, imported))} - {None}
         error = result.error_before_exec or result.error_in_exec
-        notes = {"reads": sorted(reads), "failure": failure(error) if error else None}
+        notes = {
+            "reads": sorted(reads),
+            "megabytes": megabytes(),
+            "failure": failure(error) if error else None,
+        }
         report.write_text(json.dumps(notes), encoding="utf-8")
 
     shell.events.register("post_run_cell", after_cell)

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import gzip
 import http.server
+import json
 import re
 import threading
 from collections import Counter
@@ -32,6 +33,7 @@ CHAPTER = "book/1957-bellman.html"
 FIRST_VISIT = 700 * 1024  # bytes, compressed
 SMALLEST_TEXT = 14  # CSS pixels
 SMALLEST_IN_FIGURE = 11
+MOST_MEMORY = 300  # megabytes, of the process that executes a chapter
 
 every_page = pytest.mark.parametrize("path", [path for path in PAGES if path != "index.html"])
 
@@ -239,6 +241,12 @@ def test_an_id_is_given_once(path):
 
 
 # --- The chapter with mathematics and a film -------------------------------------------------
+
+
+def test_no_chapter_needs_much_memory():
+    runs = (json.loads(path.read_text()) for path in SITE.parent.glob("executed/*.json"))
+    needed = {run.get("megabytes") for run in runs} - {None}
+    assert needed and max(needed) < MOST_MEMORY
 
 
 def test_a_first_visit_is_light(browser, host):
