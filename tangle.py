@@ -601,7 +601,7 @@ def write(path: Path, text: str) -> None:
         raise
 
 
-def history(root: Path) -> list[dict[str, list[str]]]:
+def history(root: Path, book: Book) -> list[dict[str, list[str]]]:
     """What src/ may have been tangled as: here, the last time, and from the book at git's HEAD.
 
     What was tangled here is kept in .tangle/, which git ignores: no merge can break it.
@@ -615,7 +615,8 @@ def history(root: Path) -> list[dict[str, list[str]]]:
         data = subprocess.run(command, capture_output=True, check=True).stdout
         archive = zipfile.ZipFile(io.BytesIO(data))
         order = reading_order(archive.read("_toc.yml").decode())
-        known.append(assemble({name: archive.read(name).decode() for name in order}).plain)
+        texts = {name: archive.read(name).decode() for name in order}
+        known.append((book if texts == book.texts else assemble(texts)).plain)
     except (OSError, ValueError, KeyError, subprocess.CalledProcessError):
         pass  # there is no git here, or no book in it
     return known
@@ -683,12 +684,12 @@ def tangle(root: Path, edits: str = "kept") -> None:
             fcntl.flock(lock, fcntl.LOCK_EX)
         was = book = sound(root, python=edits != "stitched")
         found = drift(root, was)
-        known = history(root) if found else []
+        known = history(root, book) if found else []
         edited = {file: lines for file, lines in found.items()
                   if lines is not None and all(src.get(file) != lines for src in known)}
         ours = {x: edited[x] for x in edited if any(x in src for src in [was.files, *known])}
         if edits == "stitched":
-            book = stitched(was, edited, known) if edited else sound(root)
+            book = stitched(was, edited, known, list(found)) if edited else sound(root)
         elif ours and edits == "kept":
             show(ours, was)
             raise Refused("nothing was written; `tangle.py stitch` carries the edits into the "
@@ -699,10 +700,11 @@ def tangle(root: Path, edits: str = "kept") -> None:
         settle(root, book, known)
 
 
-def stitched(book: Book, edited: dict[str, list[str]], known: list[dict]) -> Book:
+def stitched(book: Book, edited: dict[str, list[str]], known: list[dict], new: list[str]) -> Book:
     """The book with the edits made by hand in src/, all of them, or it is refused.
 
-    Where chapters were changed too, both changes stand, or are shown where they meet.
+    Where chapters were changed too, both changes stand, or are shown where they meet. The files
+    that are not new are in src/ as they are in the book: their Python has been looked at.
     """
     goal, problems = {}, []
     for file, ours in edited.items():
@@ -723,7 +725,8 @@ def stitched(book: Book, edited: dict[str, list[str]], known: list[dict]) -> Boo
     if not problems:
         book, problems = unpick(book, goal)
     if not problems:
-        found = [*book.problems, *chain(*(not_python(tuple(x)) for x in book.files.values()))]
+        files = [tuple(book.files[file]) for file in new if file in book.files]
+        found = [*book.problems, *chain(*map(not_python, files))]
         problems = [x._replace(message=f"after the edits in src/: {x.message}") for x in found]
     if problems:
         raise Refused(*problems, "nothing was written", status=1)

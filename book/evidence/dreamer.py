@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 from policywerk.actors.dream_learning import reinforce
 from policywerk.actors.dreamer import Agent, Wanderer, dreamer
 from policywerk.actors.model_learning import Weights
+from policywerk.actors.ppo import ppo
 from policywerk.actors.world_model import Sight
 from policywerk.building_blocks.losses import Loss
 from policywerk.data.rollout import rollout
@@ -101,6 +102,21 @@ def trained(
     }
 
 
+def without_a_model(seed: int, *, decisions: int) -> dict:
+    """The learner of 2017, with as many decisions; what it reaches."""
+    curve, each = [], 230
+    env, rng = world("random", DIAGONAL), random.Random(seed)
+    for iteration in ppo(env, iterations=decisions // each, rng=rng, steps=each, gamma=0.95):
+        if iteration.number % CURVE == 0:
+            reached = judged(iteration.actor, "random", DIAGONAL)["reached"]
+            curve.append([iteration.number * each, reached])
+    return {
+        "random": judged(iteration.actor, "random", DIAGONAL),
+        "fixed": judged(iteration.actor, "fixed", DIAGONAL),
+        "curve": curve,
+    }
+
+
 NOTHING_AGREES = Weights(prior=0.0, posterior=0.0)
 ONE_SIDED = Weights(prior=1.0, posterior=0.0)  # the prior learns; the posterior owes nothing
 ALONE = Weights(prior=1.0, posterior=0.0, free=0.0)  # the same, for means without draws
@@ -122,4 +138,6 @@ EXPERIMENTS: dict[str, tuple[Callable[..., dict], dict]] = {
     "dreamer-reinforce": (trained, {"improve": reinforce, **SHORT}),
     "dreamer-no-critic": (trained, {"criticised": False, **SHORT}),
     "dreamer-one-sided": (trained, {"weights": ONE_SIDED, **SHORT}),
+    "ppo-pointmass": (without_a_model, {"decisions": 13_800}),
+    "ppo-pointmass-long": (without_a_model, {"decisions": 4 * 13_800}),
 }

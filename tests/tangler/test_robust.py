@@ -197,9 +197,9 @@ def test_a_save_between_reading_and_writing_is_not_overwritten(desk, monkeypatch
     desk.write(one=listing("x = 2"))
     real = tangle.history
 
-    def late(root):
+    def late(*known):
         desk.src().write_text("saved = 1\n")
-        return real(root)
+        return real(*known)
 
     monkeypatch.setattr(tangle, "history", late)
     run = desk.run()
