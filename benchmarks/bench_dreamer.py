@@ -5,14 +5,13 @@ multiplication of its products, zeros not left out, and (b) numpy. The work is t
 on Dreamer: 8 sequences of 16 moments.
 """
 
-import math
 import platform
 import random
-import time
 from contextlib import ExitStack
 from unittest.mock import patch
 
 import numpy as np
+from bench_networks import best_of
 from call_by_call import dot, matmul, outer_sum
 
 from policywerk.actors import model_learning
@@ -23,9 +22,6 @@ from policywerk.building_blocks import gru, network
 from policywerk.building_blocks.gaussian import FLOOR
 from policywerk.world.action_repeat import ActionRepeat
 from policywerk.world.pixel_pointmass import PixelPointMass
-
-ROUNDS = 5
-
 
 # --- (a) A function call for every addition and multiplication -------------------------------
 
@@ -154,17 +150,6 @@ def arrays_of(sequences):
 # --- The comparison --------------------------------------------------------------------------
 
 
-def best_of(jobs):
-    """The shortest time of each job; the jobs take turns, so that all meet the same weather."""
-    times = dict.fromkeys(jobs, math.inf)
-    for _ in range(ROUNDS):
-        for name, job in jobs.items():
-            started = time.process_time()
-            job()
-            times[name] = min(times[name], time.process_time() - started)
-    return times
-
-
 def main():
     rng = random.Random(0)
     diary = Diary(ActionRepeat(PixelPointMass("random", limit=100), 4), SHADOWS.look, rng)
@@ -189,7 +174,8 @@ def main():
         [x for row in ours() for x in row],
         np.concatenate([part.ravel() for part in fast()]), rtol=0.0, atol=1e-12,
     )  # fmt: skip
-    mine, plain, quick = best_of({"ours": ours, "call by call": called, "numpy": fast}).values()
+    jobs = {"ours": (ours, 1), "call by call": (called, 1), "numpy": (fast, 1)}
+    mine, plain, quick = best_of(jobs).values()
     print(f"Dreamer's world model, 8 sequences of 16, Python {platform.python_version()}")
     print(f"  ours          {1e3 * mine:8.1f} ms")
     print(f"  call by call  {1e3 * plain:8.1f} ms   {plain / mine:5.1f}x ours")
