@@ -151,7 +151,7 @@ def execute(
         workplace.mkdir()
         client = NotebookClient(
             notebook,
-            timeout=notebook.metadata.get("mystnb", {}).get("execution_timeout", timeout),
+            timeout=allowance(notebook, timeout),
             resources={"metadata": {"path": str(workplace)}},
             kernel_name="python3",
             record_timing=False,
@@ -188,6 +188,11 @@ def execute(
         "language": notebook.metadata.language_info,
         "cells": [[cell.execution_count, cell.outputs] for cell in code],
     }
+
+
+def allowance(notebook: NotebookNode, timeout: int) -> int:
+    """The seconds that a cell of this chapter may take."""
+    return notebook.metadata.get("mystnb", {}).get("execution_timeout", timeout)
 
 
 def _environment(root: Path, ipython: Path, report: Path) -> dict[str, str]:
@@ -270,12 +275,16 @@ def _listing(root: Path, file: str, line: int) -> tuple[str, str]:
 
 
 def execute_all(cold: list[Chapter], root: Path, timeout: int, store: Store) -> dict[str, Path]:
-    """Run chapters on all cores, the longest first; where each run is kept, or SystemExit."""
+    """Run chapters on all cores, the longest first; where each run is kept, or SystemExit.
+
+    One that has never run here is taken to be as long as it asks to be allowed.
+    """
     for package in ("src", "book"):  # a module edited twice in a second can have a stale .pyc
         for cache in (root / package).rglob("__pycache__"):
             shutil.rmtree(cache, ignore_errors=True)
     seconds = store.seconds()
-    cold = sorted(cold, key=lambda chapter: -seconds.get(chapter.docname, float("inf")))
+    expected = {each.docname: allowance(each.notebook, timeout) for each in cold} | seconds
+    cold = sorted(cold, key=lambda chapter: -expected[chapter.docname])
     kept: dict[str, Path] = {}
     failures: list[str] = []
     kernels: list[NotebookClient] = []
