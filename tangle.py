@@ -19,6 +19,7 @@ import ast
 import contextlib
 import difflib
 import gc
+import hashlib
 import io
 import json
 import os
@@ -31,12 +32,12 @@ import warnings
 import zipfile
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
-from functools import cached_property, lru_cache, partial
+from functools import lru_cache, partial
 from itertools import chain, dropwhile, groupby, pairwise, takewhile
 from pathlib import Path, PurePosixPath
 from typing import NamedTuple
 
-from markdown_it import MarkdownIt
+import markdown_it
 
 try:
     import fcntl
@@ -68,10 +69,7 @@ class Line(NamedTuple):
     row: int = 0
     indent: int = 0  # columns that references have added
     part: Listing | None = None
-
-
-class Seam(Line):
-    """Before this row a listing begins (the text is <), ends (>), or goes on below a fragment."""
+    seam: str = ""  # before this row the part begins <, ends >, or goes on | below a fragment
 
 
 @dataclass(frozen=True, eq=False)
@@ -87,6 +85,7 @@ class Listing:
     stop: int  # behind the last import
     rest: int  # the first line that is neither import nor blank
     imports: list[Line]  # one for each name
+    items: list[Line] = field(default_factory=list)  # what a file gets from it, and the seams
 
 
 @dataclass
@@ -95,27 +94,22 @@ class Book:
     texts: dict[str, str]
     listings: list[Listing] = field(default_factory=list)
     problems: list[Problem] = field(default_factory=list)
-    fragments: dict[str, list[Listing]] = field(default_factory=dict)
-    uses: dict[tuple[str, int], str] = field(default_factory=dict)  # fragments, by chapter and row
-    parts: dict[str, list[Listing]] = field(default_factory=dict)  # of each file
-    inside: dict[str, list[Listing]] = field(default_factory=dict)  # with the fragments in them
-    own: set[str] = field(default_factory=set)  # the packages that the files are in
+    own: frozenset[str] = frozenset()  # the packages that the files are in
     files: dict[str, list[Line]] = field(default_factory=dict)
-    seams: dict[str, list[tuple[int, Seam]]] = field(default_factory=dict)  # before which lines
-
-    @cached_property
-    def plain(self) -> dict[str, list[str]]:
-        """The lines of each file."""
-        return {file: [line.text for line in lines] for file, lines in self.files.items()}
+    plain: dict[str, list[str]] = field(default_factory=dict)  # the texts of the files' lines
+    seams: dict[str, list[tuple[int, Line]]] = field(default_factory=dict)  # before which lines
 
     def source(self, file: str) -> str:
-        return "".join(f"{line.text}\n" for line in self.files[file])
+        return "".join(f"{line}\n" for line in self.plain[file])
+
+    def inside(self, file: str) -> list[Listing]:
+        """The listings of a file, with the fragments in them."""
+        return list(dict.fromkeys(seam.part for _, seam in self.seams[file]))
 
 
 # ------------------------------------------------------------ from a chapter to its listings
 
 ROW = re.compile(r"[^\r\n]*(?:\r\n?|\n)|[^\r\n]+$")
-MEMORY = ".tangle/memory.json"
 REFERENCE = re.compile(r"^( *)<<([^<>]+)>> *$")
 ATTRIBUTE = re.compile(r"""(?<!\S)(?:file=((?:[\w-][\w.-]*/)*[\w-][\w.-]*\.py)|"""
                        r"""name=(?:"([^"<>]+)"|'([^'<>]+)'|([^\s"'<>]+)))(?!\S)""")
@@ -124,8 +118,10 @@ LISTING = re.compile(
 PLACED = re.compile(r"(?:`{3,}|~{3,}) *python\s")
 COLONS = re.compile(r" {0,3}:{3,}(.*)")
 DIRECTIVE = re.compile(r"\{(?!code|sourcecode|math|raw|literal)")  # one that holds Markdown
-MARKDOWN = MarkdownIt("commonmark")
+MARKDOWN = markdown_it.MarkdownIt("commonmark")
 MARKDOWN.core.ruler.enableOnly(["normalize", "block"])
+KEPT = Path(__file__).with_name(".tangle") / "markdown"
+MADE_BY = Path(__file__).read_text("utf-8") + markdown_it.__version__
 
 
 def split(text: str) -> list[str]:
@@ -144,43 +140,67 @@ def read_info(info: str) -> dict[str, str]:
     return given
 
 
-@lru_cache(maxsize=400)
-def read_chapter(chapter: str, text: str) -> tuple[list[Listing], list[Problem]]:
-    """The listings of one chapter, and what is wrong with its fences."""
-    lines, listings, wrong = split(text), [], []
-    top: set[int] = set()  # where fences begin at top level
-    shown: set[int] = set()  # lines that are shown as they stand
-    for token in MARKDOWN.parse("\n".join(lines)):
-        start, stop = token.map or (0, 0)
-        fence, language, info = token.type == "fence", *(*token.info.split(None, 1), "", "")[:2]
-        comment = token.type == "html_block" and token.content.lstrip().startswith("<!--")
-        if comment or token.type == "code_block" or (fence and not DIRECTIVE.match(language)):
-            shown.update(range(start + fence, stop))
-        if not fence or token.level:
+def blocks(chapter: str, text: str) -> list[list]:
+    """The fences and what is shown as it stands: kind, first row, last, level, markup and info.
+
+    To read Markdown takes most of a run's time, so what it says is kept in .tangle/, under a seal
+    that holds for this text and this program only. A file that is broken or gone does not matter.
+    """
+    def seal(data: str) -> str:
+        sealed = "\0".join([MADE_BY, text, data]).encode("utf-8", "surrogatepass")
+        return hashlib.sha256(sealed).hexdigest()
+
+    path, kept, data = KEPT / f"{chapter.replace('/', '-')}.json", "", ""
+    with contextlib.suppress(OSError, ValueError):
+        kept, _, data = path.read_text("ascii").partition("\n")
+    if kept != seal(data):
+        tokens = [x for x in MARKDOWN.parse(text) if x.type in ("fence", "code_block") or (
+            x.type == "html_block" and x.content.lstrip().startswith("<!--"))]
+        data = json.dumps([[x.type, x.map[0] + 1, x.map[1], x.level, x.markup, x.info]
+                           for x in tokens])
+        with contextlib.suppress(OSError, ValueError):
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_text(f"{seal(data)}\n{data}", "ascii")
+    return json.loads(data)
+
+
+def find_listings(chapter: str, text: str) -> tuple[list[Listing], list[tuple[int, str]]]:
+    """The listings of a chapter, and what is wrong with its fences, by row."""
+    lines, listings = split(text), []
+    wrong = [(row, "bytes that are not UTF-8; save the file as UTF-8")
+             for row, line in enumerate(lines, 1) if re.search("[\udc80-\udcff]", line)][:1]
+    top: set[int] = set()  # the rows where fences begin at top level
+    shown: set[int] = set()  # the rows that are shown as they stand
+    for kind, row, last, level, markup, words in blocks(chapter, "\n".join(lines)):
+        language, info = (*words.split(None, 1), "", "")[:2]
+        if kind != "fence" or not DIRECTIVE.match(language):
+            shown.update(range(row + (kind == "fence"), last + 1))
+        if kind != "fence" or level:
             continue
-        top.add(start)
-        if stop - start < 2 or not re.fullmatch(rf" *{token.markup}+[ \t]*", lines[stop - 1]):
-            wrong.append((start, f"this fence is never closed; end it with a line {token.markup}"))
+        top.add(row)
+        code = lines[row:last - 1]
+        if last == row or not re.fullmatch(rf" *{markup}+[ \t]*", lines[last - 1]):
+            wrong.append((row, f"this fence is never closed; end it with a line {markup}"))
         elif language.lower() in ("py", "python", "python3") and info:
-            code = lines[start + 1:stop - 1]
             wrong += [(i, "a tab in the indentation; use spaces")
-                      for i, line in enumerate(code, start + 1) if re.match(r" *\t", line)]
+                      for i, line in enumerate(code, row + 1) if re.match(r" *\t", line)]
             try:
                 given = read_info(info)
                 file, name = given.get("file"), given.get("name")
-                head = read_head(code, bool(file), chapter, start + 2)
-                listings.append(Listing(chapter, start + 1, start + 2, file, name, code, *head))
+                head = read_head(code, bool(file), chapter, row + 1)
+                listings.append(Listing(chapter, row, row + 1, file, name, code, *head))
             except ValueError as error:
-                wrong.append((start, str(error)))
+                wrong.append((row, str(error)))
     depth = 0  # of MyST's ::: blocks, which CommonMark does not know
-    for i, line in enumerate(lines):
-        if i not in shown and (match := COLONS.match(line)):
+    for row, line in enumerate(lines, 1):
+        if row in shown:
+            continue
+        if match := COLONS.match(line):
             depth = max(0, depth + (1 if match[1].strip() else -1))
-        elif i not in shown and LISTING.match(line):
-            if depth or i not in top or not PLACED.match(line):
-                wrong.append((i, "a listing begins with ```python at the left margin, "
-                              "inside no other block; write it so"))
-    return listings, [Problem(chapter, i + 1, message) for i, message in wrong]
+        elif LISTING.match(line) and (depth or row not in top or not PLACED.match(line)):
+            wrong.append((row, "a listing begins with ```python at the left margin, "
+                          "inside no other block; write it so"))
+    return listings, wrong
 
 
 # ------------------------------------------------------------ from listings to files
@@ -195,101 +215,149 @@ def read_head(lines: list[str], docstring: bool, chapter: str = "", first: int =
     """Where the docstring ends, the imports, and blank lines after them; the imported names."""
     text = "".join(f"{line}\n" for line in lines)
     match = STRING.match(text) if docstring else None
-    block = IMPORTS.match(text, match.end() if match else 0)[0]
     doc, imports, stop = match[0].count("\n") if match else 0, [], 0
+    block = IMPORTS.match(text, match.end() if match else 0)[0]
     try:
         for node in ast.parse(block).body:
-            written, stop = block.split("\n")[node.lineno - 1:node.end_lineno], node.end_lineno
             before = ast.unparse(node).partition("import ")[0]
             names = [f"{before}import {ast.unparse(name)}" for name in node.names]
-            if any("#" in line for line in written):
-                names = ["\n".join(written)]
-            imports += [Line(name, chapter, first + doc + node.lineno - 1) for name in names]
+            start, stop = node.lineno - 1, node.end_lineno
+            written = "\n".join(block.split("\n")[start:stop])
+            names = [written] if "#" in written else names
+            imports += [Line(name, chapter, first + doc + start) for name in names]
     except (SyntaxError, ValueError, RecursionError, MemoryError):
         return doc, doc, doc, []
     return doc, doc + stop, doc + block.count("\n"), imports
-
-
-def import_lines(imports: list[Line], book: Book) -> list[Line]:
-    """Imports as a careful person writes them: grouped, sorted, once each."""
-    def place(line: Line) -> tuple:
-        kind, module, *names = line.text.split()
-        top = module.partition(".")[0]
-        standard = 1 if top in sys.stdlib_module_names else 2
-        section = 0 if top == "__future__" else 4 if not top else 3 if top in book.own else standard
-        joins = kind == "from" and len(names) == 2 and "#" not in line.text
-        return section, kind == "from", module, "" if joins else line.text
-
-    lines: list[Line] = []
-    last = None
-    for (section, _, module, text), group in groupby(sorted(imports, key=place), place):
-        same = list(group)
-        names = sorted({line.text.split()[-1] for line in same}, key=lambda name: (
-            0 if name.isupper() and len(name) > 1 else 1 if name[:1].isupper() else 2, name))
-        text = text or f"from {module} import {', '.join(names)}"
-        if len(text) > 100 and "#" not in text:
-            text = "\n    ".join([f"from {module} import (", *(f"{x}," for x in names)]) + "\n)"
-        lines += [Line("")] * (last not in (None, section))
-        lines += [same[0]._replace(text=line) for line in text.split("\n")]
-        last = section
-    return lines
 
 
 def indentation(text: str) -> int:
     return len(text) - len(text.lstrip())
 
 
-def unfold(book: Book, part: Listing, indent: int) -> Iterator[Line]:
-    """The lines of a listing, without its imports and with its references replaced."""
-    yield Seam("<", part.chapter, part.first + part.rest, indent, part)
+def unfold(part: Listing, stands: dict[int, list[Listing]], indent: int = 0) -> Iterator[Line]:
+    """The lines of a listing, without its imports, and what stands for its references."""
+    yield Line("", part.chapter, part.first + part.rest, indent, part, "<")
     for row, text in enumerate(part.lines, part.first):
-        if name := book.uses.get((part.chapter, row)):
-            for piece in book.fragments[name]:
-                yield from unfold(book, piece, indent + indentation(text))
-            yield Seam("|", part.chapter, row + 1, indent, part)
+        if row in stands:
+            for piece in stands[row]:
+                yield from unfold(piece, stands, indent + indentation(text))
+            yield Line("", part.chapter, row + 1, indent, part, "|")
         elif not part.doc <= row - part.first < part.rest:
             text = " " * indent + text if text.strip() else text
             yield Line(text, part.chapter, row, indent, part)
-    yield Seam(">", part.chapter, part.first + len(part.lines), indent, part)
+    yield Line("", part.chapter, part.first + len(part.lines), indent, part, ">")
 
 
-def write_out(book: Book, file: str) -> None:
-    """Join a file's listings, with blank lines at the seams as a careful person puts them."""
-    seam, *body = [item for part in book.parts[file] for item in unfold(book, part, 0)]
-    book.inside[file] = list(dict.fromkeys(x.part for x in [seam, *body] if isinstance(x, Seam)))
-    imports = import_lines([x for part in book.inside[file] for x in part.imports], book)
-    chapters = ", ".join(dict.fromkeys(part.chapter for part in book.parts[file]))
-    seam, doc = seam._replace(text="><"), seam.part.doc
+@lru_cache(maxsize=400)
+def read_chapter(chapter: str, text: str) -> tuple[list[Listing], list[Problem], set[str]]:
+    """The listings of a chapter, unfolded, what is wrong with them, and the fragments in use.
+
+    A fragment stands in the chapter that defines it, so what others say does not matter here.
+    """
+    listings, wrong = find_listings(chapter, text)
+    fragments: dict[str, list[Listing]] = {}
+    uses: dict[str, list[tuple[int, str | None]]] = {}  # the rows, and the fragments around them
+    for part in listings:
+        if part.name:
+            fragments.setdefault(part.name, []).append(part)
+        if part.name and part.file:
+            uses.setdefault(part.name, []).insert(0, (part.line, None))
+        for row, line in enumerate(part.lines, part.first):
+            if match := REFERENCE.match(line):
+                uses.setdefault(match[2].strip(), []).append((row, part.name))
+    for name, [(row, user), *again] in uses.items():
+        if name not in fragments:
+            near = difflib.get_close_matches(name, fragments, 1)
+            cure = f"did you mean <<{near[0]}>>?" if near else f'add a listing with name="{name}"'
+            wrong.append((row, f"<<{name}>> is not defined in this chapter; {cure}"))
+        wrong += [(other, f"<<{name}>> is used a second time, first at {chapter}:{row}; "
+                   "make it a function, or write it out here") for other, _ in again]
+        users = [name]
+        while user and user not in users:
+            users.append(user)
+            user = uses[user][0][1] if user in uses else None
+        if user == name == next(x for x in uses if x in users):  # once for each cycle
+            way = " -> ".join([name, *users[::-1]])
+            wrong.append((row, f"<<{name}>> uses itself: {way}; take one link out"))
+    stands = {row: fragments[name] for name, [(row, _), *_] in uses.items() if name in fragments}
+    for part in listings:
+        try:
+            for piece in fragments.get(part.name or "", [part]) if part.file else []:
+                part.items.extend(unfold(piece, stands))
+        except RecursionError:
+            wrong.append((part.line, "fragments are nested too deep below this listing; "
+                          "write some of them out"))
+    return listings, [Problem(chapter, row, message) for row, message in wrong], set(uses)
+
+
+def import_lines(imports: list[Line], own: frozenset[str]) -> list[Line]:
+    """Imports as a careful person writes them: grouped, sorted, once each."""
+    def place(line: Line) -> tuple:
+        kind, module, *names = line.text.split()
+        top = module.partition(".")[0]
+        section = (top != "__future__", not top, top in own,
+                   top in own or top not in sys.stdlib_module_names)
+        joins = kind == "from" and len(names) == 2 and "#" not in line.text
+        return section, kind == "from", module, "" if joins else line.text
+
+    def rank(name: str) -> tuple:
+        """Constants before classes before functions."""
+        return not (name.isupper() and len(name) > 1), not name[:1].isupper(), name
+
+    lines: list[Line] = []
+    for _, section in groupby(sorted(imports, key=place), lambda line: place(line)[0]):
+        lines += [Line("")] * bool(lines)
+        for (_, _, module, text), group in groupby(section, place):
+            same = list(group)
+            names = sorted({line.text.split()[-1] for line in same}, key=rank)
+            text = text or f"from {module} import {', '.join(names)}"
+            if len(text) > 100 and "#" not in text:
+                text = "\n    ".join([f"from {module} import (", *(f"{x}," for x in names)]) + "\n)"
+            lines += [same[0]._replace(text=line) for line in text.split("\n")]
+    return lines
+
+
+@lru_cache(maxsize=4000)
+def join(parts: tuple[Listing, ...], own: frozenset[str]) -> tuple[list, list]:
+    """A file of these listings and its seams, spaced as a careful person does it."""
+    seam, *body = [item for part in parts for item in part.items]
+    inside = dict.fromkeys(item.part for item in [seam, *body])
+    imports = import_lines([name for part in inside for name in part.imports], own)
+    chapters = ", ".join(dict.fromkeys(part.chapter for part in parts))
+    seam, doc = seam._replace(seam="><"), seam.part.doc
     items = [Line(f"# Tangled from {chapters}"), *body[:doc], seam, *imports, seam, *body[doc:]]
     out, seams, gap, border = [], [], [], ""
     for n, item in enumerate(items):
-        if isinstance(item, Seam):
-            border += item.text
+        if item.seam:
+            border += item.seam
             seams.append((len(out), item))
         elif not item.text.strip():
             gap.append(item)
         else:
             if border:
-                code = (x.text for x in map(items.__getitem__, range(n, len(items)))
-                        if not isinstance(x, Seam) and not x.text.lstrip().startswith("#"))
-                defines = bool(DEFINITION.match(next(code, "")))  # with the comments above it
-                wanted = blank_lines(out, item.text, defines, "><" in border)
-                gap += [Line("")] * (wanted - len(gap))
+                gap += [Line("")] * (blank_lines(out, items[n:], "><" in border) - len(gap))
             out += [*gap, item]
             gap, border = [], ""
-    book.files[file], book.seams[file] = out, seams
+    return out, seams
 
 
-def blank_lines(before: list[Line], text: str, defines: bool, beside: bool) -> int:
+def blank_lines(before: list[Line], after: list[Line], beside: bool) -> int:
     """How many belong between parts: two around a top-level definition, one around a nested one."""
-    depth = indentation(text)
+    text, depth = after[0].text, indentation(after[0].text)
     if CONTINUES.match(text) or before[-1].text.lstrip().startswith("@"):
         return 0
     above = next((x.text for x in reversed(before) if x.text.strip()
                   and indentation(x.text) <= depth and not CONTINUES.match(x.text)), "")
-    if indentation(above) == depth and (defines or DEFINITION.match(above)):
+    below = next((x.text for x in after if not x.seam  # comments belong to what is below them
+                  and not x.text.lstrip().startswith("#")), "")
+    if indentation(above) == depth and (DEFINITION.match(above) or DEFINITION.match(below)):
         return 1 if depth else 2
     return int(beside and not depth)
+
+
+def nearest(lines: list[Line], i: int) -> Line:
+    """The first of these lines from here on that a chapter has, or the last one before."""
+    return next((line for line in [*lines[i:], *lines[:i][::-1]] if line.row), Line(""))
 
 
 @lru_cache(maxsize=400)
@@ -298,12 +366,10 @@ def not_python(lines: tuple[Line, ...]) -> list[Problem]:
     if any(REFERENCE.match(line.text) for line in lines):
         return []  # it is not whole, which is another problem
     try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
+        with warnings.catch_warnings(action="ignore"):
             compile("".join(f"{x.text}\n" for x in lines), "listing", "exec", dont_inherit=True)
     except (SyntaxError, ValueError, RecursionError, MemoryError, OverflowError) as error:
-        row = getattr(error, "lineno", None) or len(lines)
-        near = next(line for line in [*lines[row - 1::-1], *lines] if line.row)
+        near = nearest(lines, (getattr(error, "lineno", None) or len(lines)) - 1)
         reason = str(getattr(error, "msg", error)).partition(" on line ")[0]
         return [Problem(near.chapter, near.row, f"not valid Python: {reason}; mend it here")]
     return []
@@ -311,70 +377,42 @@ def not_python(lines: tuple[Line, ...]) -> list[Problem]:
 
 def assemble(texts: dict[str, str]) -> Book:
     """Everything that follows from the chapters' texts alone."""
-    book = Book(texts)
+    book, used, parts = Book(texts), set(), {}
     for chapter, text in texts.items():
-        listings, problems = read_chapter(chapter, text)
+        listings, problems, names = read_chapter(chapter, text)
         book.listings += listings
         book.problems += problems
-    places: dict[str, list[tuple[Listing, int]]] = {}  # where each fragment is used
+        used |= names
     for part in book.listings:
-        if part.name:
-            book.fragments.setdefault(part.name, []).append(part)
-        if part.file:
-            book.parts.setdefault(part.file, []).append(part)
-        if part.file and part.name:
-            places.setdefault(part.name, []).insert(0, (part, part.line))
-        for row, text in enumerate(part.lines, part.first):
-            if match := REFERENCE.match(text):
-                places.setdefault(match[2].strip(), []).append((part, row))
-    book.uses = {(part.chapter, row): name for name, [(part, row), *_] in places.items()
-                 if name in book.fragments and row > part.line}
-    book.problems += mistakes(book, places)
-    book.own = {re.split(r"[/.]", file)[0] for file in book.parts}
-    for path, parts in book.parts.items():
-        parts[:] = [x for part in parts for x in book.fragments.get(part.name or "", [part])]
-        try:
-            write_out(book, path)
-        except RecursionError:
-            wrong = "fragments are nested too deep below this listing; write some of them out"
-            book.problems.append(Problem(parts[0].chapter, parts[0].line, wrong))
+        if part.items:
+            parts.setdefault(part.file, []).append(part)
+    book.problems += mistakes(book.listings, used)
+    book.own = frozenset(re.split(r"[/.]", file)[0] for file in parts)
+    for file, listings in parts.items():
+        book.files[file], book.seams[file] = join(tuple(listings), book.own)
+        book.plain[file] = [line.text for line in book.files[file]]
     return book
 
 
-def mistakes(book: Book, places: dict[str, list[tuple[Listing, int]]]) -> Iterator[Problem]:
-    """What is wrong with the names of fragments and files."""
-    for name, parts in book.fragments.items():
-        part, other = parts[0], next((x for x in parts if x.chapter != parts[0].chapter), None)
-        if other:
-            yield Problem(other.chapter, other.line, f"fragment <<{name}>> is already defined in "
-                          f"{part.chapter}:{part.line}; give one of the two another name")
-        if name not in places:
-            yield Problem(part.chapter, part.line, f"fragment <<{name}>> is never used; "
-                          f"write <<{name}>> where it belongs, or remove it")
-    user = {name: part.name for name, [(part, row), *_] in places.items() if row > part.line}
-    in_cycle: set[str] = set()
-    for name, [(first, at), *again] in places.items():
-        if all(part.chapter != first.chapter for part in book.fragments.get(name, [])):
-            near = difflib.get_close_matches(name, [x for x in book.fragments if x != name], 1)
-            cure = f"did you mean <<{near[0]}>>?" if near else f'add a listing with name="{name}"'
-            yield Problem(first.chapter, at, f"<<{name}>> is not defined in this chapter; {cure}")
-        for part, row in again:
-            yield Problem(part.chapter, row, f"<<{name}>> is used a second time, first at "
-                          f"{first.chapter}:{at}; make it a function, or write it out here")
-        users = [name]
-        while (above := user.get(users[-1])) and above not in users:
-            users.append(above)
-        if above == name and name not in in_cycle:
-            in_cycle.update(users)
-            way = " -> ".join([name, *users[::-1]])
-            yield Problem(first.chapter, at, f"<<{name}>> uses itself: {way}; take one link out")
+def mistakes(listings: list[Listing], used: set[str]) -> Iterator[Problem]:
+    """What is wrong with the names of fragments and files in the whole book."""
+    defined: dict[str, Listing] = {}
     spelled: dict[str, str] = {}
-    for path, [part, *_] in book.parts.items():
-        for place in [path, *(f"{folder}/" for folder in PurePosixPath(path).parents)][:-1]:
+    for part in listings:
+        wrong = partial(Problem, part.chapter, part.line)
+        if part.name and part.name not in used:
+            yield wrong(f"fragment <<{part.name}>> is never used; write <<{part.name}>> where it "
+                        "belongs, or remove it")
+        first = defined.setdefault(part.name, part)
+        if part.name and first.chapter != part.chapter:
+            yield wrong(f"fragment <<{part.name}>> is already defined in {first.chapter}:"
+                        f"{first.line}; give one of the two another name")
+        folders = [f"{folder}/" for folder in PurePosixPath(part.file or "").parents]
+        for place in [part.file or "", *folders][:-1]:
             known = spelled.setdefault(place.casefold().rstrip("/"), place)
             if known != place:
-                yield Problem(part.chapter, part.line, f"src/{place} and src/{known} "
-                              "cannot both be there on every system; rename one")
+                yield wrong(f"src/{place} and src/{known} cannot both be there on every system; "
+                            "rename one")
 
 
 # ------------------------------------------------------------ from an edited file to its chapters
@@ -394,77 +432,82 @@ def apply(texts: dict[str, str], edits: list[Edit]) -> dict[str, str]:
 
 def same(old: list, new: list) -> int:
     """How many items two lists have in common at their beginning."""
-    pairs = enumerate(zip(old, new, strict=False))
-    return next((i for i, (a, b) in pairs if a != b), min(len(old), len(new)))
+    return sum(1 for _ in takewhile(lambda pair: pair[0] == pair[1], zip(old, new, strict=False)))
 
 
 def changes(old: list[str], new: list[str]) -> list[list[int]]:
     """Where two texts differ: each [i, j, k, m] says that old[i:j] has become new[k:m].
 
-    A line is taken together with the blank ones above it, as far as these differ too.
+    A line is taken together with the blank ones above it, as far as these differ too; where as
+    many lines came as went, each by itself.
     """
     def strides(lines: list[str]) -> tuple[list[int], list[tuple[str, ...]]]:
         ends = [0, *(i for i, line in enumerate(lines, 1) if line.strip() or i == len(lines))]
         return ends, [tuple(lines[i:j]) for i, j in pairwise(ends)]
 
-    (at, a), (to, b) = strides(old), strides(new)
+    (at, a), (to, b), found = strides(old), strides(new), []
     head = same(a, b)
     tail = same(a[head:][::-1], b[head:][::-1])
     matcher = difflib.SequenceMatcher(None, a[head:len(a) - tail], b[head:len(b) - tail],
                                       autojunk=len(a) + len(b) > 5000)
-    regions = [(at[i + head], at[j + head], to[k + head], to[m + head])
-               for tag, i, j, k, m in matcher.get_opcodes() if tag != "equal"]
-    blanks = [same(old[i:j], new[k:m]) for i, j, k, m in regions]
-    return [[i + n, j, k + n, m] for (i, j, k, m), n in zip(regions, blanks, strict=True)]
+    for tag, *ends in matcher.get_opcodes():
+        i, j, k, m = (x[end + head] for x, end in zip((at, at, to, to), ends, strict=True))
+        if j - i == m - k:
+            found += [[n, n + 1, n + k - i, n + k - i + 1] for n in range(i, j)
+                      if old[n] != new[n + k - i]]
+        elif tag != "equal":
+            blanks = same(old[i:j], new[k:m])
+            found.append([i + blanks, j, k + blanks, m])
+    return found
 
 
 def ways(book: Book, file: str, i: int, j: int, new: list[str]) -> Iterator[list[Edit]]:
     """Edits that could make the lines i to j of a file new, the best first.
 
-    Lines go to the listing that they come from, and lines between two listings to the end of the
-    earlier one, or if that does not give the file back, to a place from there to the later.
+    Lines go to the listing whose lines they replace or follow, and lines between two listings to
+    the end of the earlier one, or if that does not give the file back, to a place from there to
+    the later.
     """
-    lines, texts = book.files[file], book.plain[file]
-    if len(new) == j - i:
-        yield [(x.chapter, x.row, x.row + 1, [text[x.indent:]])
-               for x, text in zip(lines[i:j], new, strict=True) if x.row]
-    shifts = [i] if new else [  # of lines that repeat, take away those of as few listings as can be
-        i, i - same(texts[:i][::-1], texts[:j][::-1]), i + same(texts[i:], texts[j:])]
-    owned = min(([x for x in lines[n:n + j - i] if x.row] for n in shifts),
+    lines, old = book.files[file], book.plain[file]
+    starts = [i] if new else [  # of lines that repeat, take away those of as few listings as can be
+        i, i - same(old[:i][::-1], old[:j][::-1]), i + same(old[i:], old[j:])]
+    owned = min(([x for x in lines[n:n + j - i] if x.row] for n in starts),
                 key=lambda owned: len({x.part for x in owned}))
     gone = [(x.chapter, x.row, x.row + 1, []) for x in owned]
     if not new:
         yield gone
     elif len({x.part for x in owned}) < 2:
-        start = next((n for n in range(i, 0, -1) if texts[n - 1].strip()), 0)
-        above = [x for x in owned or lines[:start] if x.row][-1:]
-        seams = [seam for n, seam in book.seams[file] if start <= n <= j]
-        spots = [(x.chapter, x.row + (x in above), x.indent) for x in above + seams]
-        below = [*dropwhile(lambda x: not x.strip(), new),
-                 *takewhile(lambda x: not x.strip(), texts[j:])]
-        for chapter, row, indent in dict.fromkeys(spots):
+        start = next((n for n in range(i, 0, -1) if old[n - 1].strip()), 0)
+        spots = [x._replace(row=x.row + 1) for x in owned or lines[:start] if x.row][-1:]
+        spots += [seam for n, seam in book.seams[file] if start <= n <= j]
+        below = [*dropwhile(lambda text: not text.strip(), new),
+                 *takewhile(lambda text: not text.strip(), old[j:])]
+        for chapter, row, indent in dict.fromkeys((x.chapter, x.row, x.indent) for x in spots):
             for some in new, below:  # with the blank lines above, or with those below
-                if all(x.startswith(" " * indent) or not x.strip() for x in some):
-                    some = [x[indent:] if x.strip() else x for x in some]
-                    yield [*gone, (chapter, row, row, some)]
-    if new and (tail := same(texts[i:j][::-1], new[::-1])):
+                if not any(text[:indent].strip() for text in some):
+                    yield [*gone, (chapter, row, row, [text[indent:] for text in some])]
+    if new and (tail := same(old[i:j][::-1], new[::-1])):
         yield from ways(book, file, i, j - tail, new[:-tail])
 
 
 def move_imports(book: Book, file: str, now: list[str]) -> Iterator[Edit]:
-    """The edits that add and take away the imports of a file, at the heads of its listings."""
-    parts = book.inside[file]
+    """The edits that add and take away the imports of a file, at the heads of its listings.
+
+    A new one goes where something comes from the same module, or else where imports are at all.
+    """
+    parts = book.inside(file)
     wanted = [line.text for line in read_head(now[1:], True)[-1]]
-    names = [[line.text for line in part.imports if line.text in wanted] for part in parts]
-    modules = [{line.text.split()[1] for line in part.imports} for part in parts]
+    names = {part: [line.text for line in part.imports if line.text in wanted] for part in parts}
+    modules = {part: [line.text.split()[1] for line in part.imports] for part in parts}
     known = {line.text for part in parts for line in part.imports}
     for name in dict.fromkeys(wanted):
         if name not in known:
-            names[max(range(len(parts)), key=lambda n: (
-                name.split()[1] in modules[n], bool(modules[n])))].append(name)
-    for part, mine in zip(parts, names, strict=True):
+            home = max(parts, key=lambda part: (
+                name.split()[1] in modules[part], bool(modules[part])))
+            names[home].append(name)
+    for part, mine in names.items():
         if mine != [line.text for line in part.imports]:
-            lines = [line.text for line in import_lines([Line(name) for name in mine], book)]
+            lines = [line.text for line in import_lines([Line(name) for name in mine], book.own)]
             if lines:
                 lines = [""] * bool(part.doc) + lines + [""] * (part.rest == part.doc)
             stop = part.stop if lines or part.doc else part.rest
@@ -477,9 +520,9 @@ def unpick(book: Book, now: dict[str, list[str]]) -> tuple[Book, list[Problem]]:
     Whether an edit is right is judged by tangling: every file must come back, edited or not.
     """
     moves = [edit for file in now for edit in move_imports(book, file, now[file])]
-    book = assemble(apply(book.texts, moves)) if moves else book
-    found = [(file, *region) for file in now for region in changes(book.plain[file], now[file])]
-    best = [next(ways(book, file, i, j, now[file][k:m]), []) for file, i, j, k, m in found]
+    book = assemble(apply(book.texts, moves))
+    best = [next(ways(book, file, i, j, lines[k:m]), []) for file, lines in now.items()
+            for i, j, k, m in changes(book.plain[file], lines)]
     whole = assemble(apply(book.texts, list(chain(*best))))
     if whole.plain == book.plain | now:
         return whole, []
@@ -490,8 +533,8 @@ def unpick(book: Book, now: dict[str, list[str]]) -> tuple[Book, list[Problem]]:
             goal = book.plain | {file: lines[:m] + book.plain[file][j:]}
             trials = (assemble(apply(book.texts, x)) for x in ways(book, file, i, j, lines[k:m]))
             if (right := next((trial for trial in trials if trial.plain == goal), None)) is None:
-                rows = ([x for x in book.files[file][i:j] if x.row] or
-                        [x for x in book.files[file][max(i - 1, 0):j + 1] if x.row])
+                rows = ([x for x in book.files[file][i:j + 1] if x.row] or
+                        [nearest(book.files[file], i)])
                 near = dict.fromkeys(f"{x.chapter}:{x.row}" for x in rows[:1] + rows[-1:])
                 problems.append(Problem(
                     f"src/{file}", k + 1, f"no one place near {' and '.join(near)} gives this back "
@@ -504,15 +547,8 @@ def unpick(book: Book, now: dict[str, list[str]]) -> tuple[Book, list[Problem]]:
 
 def merge(base: list[str], ours: list[str], theirs: list[str]) -> tuple[list[str], list[list]]:
     """Their lines with our changes; and where both changed the same, as [i, j, k, m] of each."""
-    def hunks_of(new: list[str]) -> list[list[int]]:
-        """The changes, line by line where as many lines came as went."""
-        found = [[[i, j, k, m]] if j - i != m - k else [
-            [i + n, i + n + 1, k + n, k + n + 1] for n in range(j - i) if base[i + n] != new[k + n]]
-            for i, j, k, m in changes(base, new)]
-        return list(chain(*found))
-
-    merged, met, hunks = theirs[:], [], hunks_of(theirs)
-    for i, j, k, m in reversed(hunks_of(ours)):
+    merged, met, hunks = theirs[:], [], changes(base, theirs)
+    for i, j, k, m in reversed(changes(base, ours)):
         found = [x for x in hunks if (x[0] < j and i < x[1]) or x[:2] == [i, j]]
         at = i + sum(d - c - (b - a) for a, b, c, d in hunks if b <= i)
         if not found:
@@ -524,6 +560,7 @@ def merge(base: list[str], ours: list[str], theirs: list[str]) -> tuple[list[str
 
 # ------------------------------------------------------------ the book on disk
 
+MEMORY = ".tangle/memory.json"
 CHAPTER = re.compile(r"""^\s*(?:-\s+)?(?:root|file):\s*["']?([^"'#]+?)["']?\s*(?:#.*)?$""")
 
 
@@ -535,32 +572,26 @@ def reading_order(toc: str) -> dict[str, int]:
 
 def load(root: Path, python: bool = True) -> Book:
     """The book in this folder, read and checked, its Python too if asked."""
-    order = reading_order(on_disk(root / "_toc.yml") or "")
-    found, src = {x: on_disk(root / x) for x in order}, (root / "src").resolve()
-    book = assemble({chapter: text or "" for chapter, text in found.items()})
-
-    def wrong(path: str, row: int, message: str) -> None:
-        book.problems.append(Problem(path, row, message))
-
-    if not order:
-        wrong("_toc.yml", 1, f"names no chapters in {root}; say where the book is with --root")
-    for chapter, text in found.items():
-        if text is None:
-            wrong("_toc.yml", order[chapter], f"{chapter} is not there; write it, or take this out")
-        elif bad := re.search("[\udc80-\udcff]", text):
-            row = len(split(text[:bad.end()]))
-            wrong(chapter, row, "bytes that are not UTF-8; save the file as UTF-8")
+    order, src = reading_order(on_disk(root / "_toc.yml") or ""), (root / "src").resolve()
+    texts = {chapter: on_disk(root / chapter) for chapter in order}
+    book = assemble({chapter: text or "" for chapter, text in texts.items()})
+    wrong = [] if order else [
+        ("_toc.yml", 1, f"names no chapters in {root}; say where the book is with --root")]
+    wrong += [("_toc.yml", order[chapter], f"{chapter} is not there; write it, or take this out")
+              for chapter in order if texts[chapter] is None]
     for path in sorted(root.glob("book/**/*.md")):
-        chapter = path.relative_to(root).as_posix()
-        for part in read_chapter(chapter, on_disk(path) or "")[0] * (chapter not in order):
-            wrong(chapter, part.line, "a listing in a chapter that _toc.yml does not name; add it")
-    for part in book.listings:
-        if part.file and not (src / part.file).resolve().is_relative_to(src):
-            wrong(part.chapter, part.line, f"file={part.file} leaves src/ through a symbolic link; "
-                  "remove the link")
+        if (chapter := path.relative_to(root).as_posix()) not in order:
+            wrong += [(chapter, part.line, "a listing in a chapter that _toc.yml does not name; "
+                       "add it") for part in read_chapter(chapter, on_disk(path) or "")[0]]
+    for file in book.files:
+        if not (src / file).resolve().is_relative_to(src):
+            part = book.inside(file)[0]
+            wrong.append((part.chapter, part.line, f"file={file} leaves src/ through a symbolic "
+                          "link; remove the link"))
+    book.problems += [Problem(*what) for what in wrong]
     if python:
-        book.problems += chain(*(not_python(tuple(x)) for x in book.files.values()))
-    place = {"_toc.yml": -1} | {chapter: i for i, chapter in enumerate(order)}
+        book.problems += chain(*(not_python(tuple(lines)) for lines in book.files.values()))
+    place = {path: i for i, path in enumerate(["_toc.yml", *order])}
     book.problems = sorted({*book.problems}, key=lambda problem: (
         place.get(problem.path, len(place)), problem.row, problem.message))
     return book
@@ -601,25 +632,21 @@ def write(path: Path, text: str) -> None:
         raise
 
 
-def history(root: Path, book: Book) -> list[dict[str, list[str]]]:
+def history(root: Path) -> list[dict[str, list[str]]]:
     """What src/ may have been tangled as: here, the last time, and from the book at git's HEAD.
 
     What was tangled here is kept in .tangle/, which git ignores: no merge can break it.
     """
-    try:
-        known = [dict(src) for src in json.loads(on_disk(root / MEMORY) or "[]")]
-    except (ValueError, TypeError):
-        known = []
+    known: list[dict[str, list[str]]] = []
     command = ["git", "-C", root, "archive", "--format=zip", "-0", "HEAD", "--", "_toc.yml", "*.md"]
-    try:
+    with contextlib.suppress(ValueError, TypeError):  # a broken memory is none
+        known += [dict(src) for src in json.loads(on_disk(root / MEMORY) or "[]")]
+    with contextlib.suppress(OSError, ValueError, KeyError, subprocess.CalledProcessError):
         data = subprocess.run(command, capture_output=True, check=True).stdout
         archive = zipfile.ZipFile(io.BytesIO(data))
         order = reading_order(archive.read("_toc.yml").decode())
-        texts = {name: archive.read(name).decode() for name in order}
-        known.append((book if texts == book.texts else assemble(texts)).plain)
-    except (OSError, ValueError, KeyError, subprocess.CalledProcessError):
-        pass  # there is no git here, or no book in it
-    return known
+        known.append(assemble({name: archive.read(name).decode() for name in order}).plain)
+    return known  # there may be no git here, or no book in it
 
 
 def drift(root: Path, book: Book) -> dict[str, list[str] | None]:
@@ -665,7 +692,7 @@ def difference(old: list[Line], now: list[str]) -> str:
     """The changes from these lines to others, each at its chapter line."""
     out, was = [], [line.text for line in old]
     for i, j, k, m in changes(was, now):
-        near = next((line for line in [*old[i:], *old[i::-1]] if line.row), Line(""))
+        near = nearest(old, i)
         out += [f"  {near.chapter}:{near.row}", *(f"  - {x}" for x in was[i:j]),
                 *(f"  + {x}" for x in now[k:m])]
     return "\n".join(out)
@@ -684,7 +711,7 @@ def tangle(root: Path, edits: str = "kept") -> None:
             fcntl.flock(lock, fcntl.LOCK_EX)
         was = book = sound(root, python=edits != "stitched")
         found = drift(root, was)
-        known = history(root, book) if found else []
+        known = history(root) if found else []
         edited = {file: lines for file, lines in found.items()
                   if lines is not None and all(src.get(file) != lines for src in known)}
         ours = {x: edited[x] for x in edited if any(x in src for src in [was.files, *known])}
@@ -714,11 +741,11 @@ def stitched(book: Book, edited: dict[str, list[str]], known: list[dict], new: l
                                     f"write ```python file={file} in a chapter, and put it back"))
             continue
         problems += not_python(tuple(Line(x, path, i) for i, x in enumerate(ours, 1)))
-        base = min(bases, key=lambda base: sum(j - i + m - k for i, j, k, m in changes(base, ours)))
+        base = min(bases, key=lambda base: len(changes(base, ours)))
         lines, theirs = book.files[file], book.plain[file]
         goal[file], met = merge(base, ours, theirs)
         for i, j, k, m in met:
-            near = next(line for line in lines[i:] + lines[i::-1] if line.row)
+            near = nearest(lines, i)
             problems.append(Problem(near.chapter, near.row, "\n    ".join([
                 "changed here and in src/; make the two agree, then stitch again",
                 *(f"chapter: {x}" for x in theirs[i:j]), *(f"src:     {x}" for x in ours[k:m])])))
@@ -772,11 +799,10 @@ def check(root: Path) -> None:
 
 def origin(root: Path, book: Book, file: str, number: int) -> Line | None:
     """The line of a tangled file that this line below src/ is, edits made by hand allowed for."""
-    lines, now = book.files.get(file, []), split(on_disk(root / "src" / file) or "")
-    regions = changes(book.plain.get(file, []), now)
-    at = number - 1 + sum(j - i - (m - k) for i, j, k, m in regions if m < number)
-    new = any(k < number <= m for _, _, k, m in regions)
-    return lines[at] if not new and 0 <= at < len(lines) and lines[at].row else None
+    lines, now = book.files.get(file, [])[:], split(on_disk(root / "src" / file) or "")
+    for i, j, k, m in reversed(changes(book.plain.get(file, []), now)):
+        lines[i:j] = [Line(text) for text in now[k:m]]
+    return next((line for line in lines[max(0, number - 1):number] if line.row), None)
 
 
 def where(root: Path, place: str) -> None:
@@ -810,7 +836,7 @@ def contents(root: Path) -> None:
     book = sound(root)
     for file, lines in book.files.items():
         print(f"src/{file} ({len(lines)} lines)")
-        for part in book.inside[file]:
+        for part in book.inside(file):
             print(f"    {part.chapter}:{part.line}  {part.name or ''}".rstrip())
 
 
