@@ -108,6 +108,13 @@ class Layer:
     def parameters(self):
         return [self.biases, *transposed(self.weights)]
 
+    def neurons(self):
+        """For each neuron its bias and its weights."""
+        return [[b, *row] for b, row in zip(self.biases, self.weights, strict=True)]
+
+    def learn(self, neurons):
+        self.biases, self.weights = [row[0] for row in neurons], [row[1:] for row in neurons]
+
     def forward(self, x):
         return plus(self.biases, applied(self.weights, x))
 
