@@ -2,7 +2,7 @@
 
 Beside it stand (a) the same pass, operation by operation, on numbers whose additions and
 multiplications are Python function calls, and (b) numpy. The work is that of the chapter on
-Dreamer: 4 sequences of 16 moments.
+Dreamer: 8 sequences of 16 moments.
 """
 
 import math
@@ -171,7 +171,7 @@ def main():
     rng = random.Random(0)
     diary = Diary(ActionRepeat(PixelPointMass("random", limit=100), 4), SHADOWS.look, rng)
     diary.live(500, Wanderer(rng))
-    sequences, model = diary.draw(4, 16), WorldModel(rng)
+    sequences, model = diary.draw(8, 16), WorldModel(rng)
     slow, slow_sequences = by_calls(model, sequences)
     arrays, batch = Arrays(model), arrays_of(sequences)
 
@@ -195,7 +195,7 @@ def main():
     )  # fmt: skip
     jobs = {"ours": (ours, 2), "call by call": (called, 1), "numpy": (fast, 2)}
     mine, plain, quick = best_of(jobs).values()
-    print(f"Dreamer's world model, 4 sequences of 16, Python {platform.python_version()}")
+    print(f"Dreamer's world model, 8 sequences of 16, Python {platform.python_version()}")
     print(f"  ours          {1e3 * mine:8.1f} ms")
     print(f"  call by call  {1e3 * plain:8.1f} ms   {plain / mine:5.1f}x ours, to be {TARGET:.0f}x")
     print(f"  numpy         {1e3 * quick:8.1f} ms   ours is {mine / quick:.1f}x that")

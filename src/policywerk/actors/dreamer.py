@@ -120,8 +120,8 @@ def open_minded(inputs: int, outputs: int, rng: random.Random) -> Network:
 
 def dreamer(
     env: Any, *, iterations: int = 80, rng: random.Random,
-    wander: int = 1_000, warm_up: int = 100, lessons: int = 16,
-    decisions: int = 320, batch: int = 4, length: int = 16, dreams: int = 6,
+    wander: int = 1_000, warm_up: int = 100, lessons: int = 12,
+    decisions: int = 160, batch: int = 8, length: int = 16, dreams: int = 16,
     rates: tuple[float, float, float] = (0.01, 0.005, 0.005),
     weights: Weights = RECIPE, sight: Sight = SHADOWS,
     deterministic: bool = False, criticised: bool = True,
