@@ -73,47 +73,59 @@ def host() -> Iterator[str]:
     server.shutdown()
 
 
-@pytest.fixture
-def opened(browser: Any, host: str) -> Iterator[Any]:
-    """Opens a page of the site; what it must not do is collected in `page.complaints`."""
-    contexts = []
+@pytest.fixture(scope="session")
+def opened(browser: Any, host: str) -> Any:
+    """Opens a page of the site; what it must not do is collected in `page.complaints`.
+
+    One tab shows all pages that are seen alike, as new ones take longer than most tests. Each
+    page finds nothing stored, as on a first visit, and the mouse is outside.
+    """
+    tabs: dict[str, Any] = {}
 
     def open_page(path: str, *, width: int = 1280, **options: Any) -> Any:
-        context = browser.new_context(viewport={"width": width, "height": 900}, **options)
-        contexts.append(context)
-        page = context.new_page()
-        page.complaints = []
-        complain = page.complaints.append
-
-        def on_request(request: Any) -> None:
-            if not request.url.startswith((host, "data:", "blob:")):
-                complain(f"asks another host: {request.url}")
-
-        def on_response(response: Any) -> None:
-            if response.status >= 400:
-                complain(f"status {response.status}: {response.url}")
-
-        def on_failure(request: Any) -> None:
-            if request.failure != "net::ERR_ABORTED":  # the reader has gone on to the next page
-                complain(f"failed, {request.failure}: {request.url}")
-
-        def on_console(message: Any) -> None:
-            if message.type in ("error", "warning"):
-                complain(f"console: {message.text}")
-
-        page.on("request", on_request)
-        page.on("response", on_response)
-        page.on("console", on_console)
-        page.on("requestfailed", on_failure)
-        page.on("pageerror", lambda error: complain(f"error: {error}"))
+        seen_as = repr((width, options))
+        if seen_as not in tabs:
+            context = browser.new_context(viewport={"width": width, "height": 900}, **options)
+            tabs[seen_as] = watched(context.new_page(), host)
+        page = tabs[seen_as]
+        page.mouse.move(-1, -1)
+        page.complaints.clear()
         page.goto(host + path)
         if options.get("java_script_enabled", True):
             page.wait_for_function(MATHEMATICS_IS_SET)
         return page
 
-    yield open_page
-    for context in contexts:
-        context.close()
+    return open_page
+
+
+def watched(page: Any, host: str) -> Any:
+    """The tab, which forgets what pages store and collects complaints about them."""
+    page.add_init_script("localStorage.clear(); sessionStorage.clear()")
+    page.complaints = []
+    complain = page.complaints.append
+
+    def on_request(request: Any) -> None:
+        if not request.url.startswith((host, "data:", "blob:")):
+            complain(f"asks another host: {request.url}")
+
+    def on_response(response: Any) -> None:
+        if response.status >= 400:
+            complain(f"status {response.status}: {response.url}")
+
+    def on_failure(request: Any) -> None:
+        if request.failure != "net::ERR_ABORTED":  # the reader has gone on to the next page
+            complain(f"failed, {request.failure}: {request.url}")
+
+    def on_console(message: Any) -> None:
+        if message.type in ("error", "warning"):
+            complain(f"console: {message.text}")
+
+    page.on("request", on_request)
+    page.on("response", on_response)
+    page.on("console", on_console)
+    page.on("requestfailed", on_failure)
+    page.on("pageerror", lambda error: complain(f"error: {error}"))
+    return page
 
 
 MATHEMATICS_IS_SET = """
