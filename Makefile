@@ -29,7 +29,7 @@ check: venv ## is src/ what the chapters say? then lint and types
 	@$(BIN)/mypy
 
 site-test: book site-venv ## build, and test the site in Chromium
-	@$(BIN)/python -m pytest -m site tests/site
+	@$(BIN)/python -m pytest -n auto --maxprocesses 4 -m site tests/site
 
 bench: venv ## measure what must be fast
 	@for program in benchmarks/bench_*.py; do PYTHONPATH=src:. $(BIN)/python $$program || exit 1; done

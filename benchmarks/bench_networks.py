@@ -35,11 +35,10 @@ class Called:
 
     def __init__(self, network):
         self.layers = [call_by_call.Layer(layer.parameters()) for layer in network.layers]
-        self.optimiser = call_by_call.Adam(self.parameters(), RATE)
+        self.optimiser = call_by_call.Adam(self.neurons(), RATE)
 
-    def parameters(self):
-        """For each neuron its bias and its weights."""
-        return [[b, *row] for x in self.layers for b, row in zip(x.biases, x.weights, strict=True)]
+    def neurons(self):
+        return [neuron for layer in self.layers for neuron in layer.neurons()]
 
     def forward(self, batch):
         kept = [self.forward_one(sample) for sample in batch]
@@ -60,10 +59,9 @@ class Called:
         return total
 
     def adam(self, gradients):
-        rows = iter(self.optimiser.step(self.parameters(), gradients))
+        neurons = iter(self.optimiser.step(self.neurons(), gradients))
         for layer in self.layers:
-            new = [next(rows) for _ in layer.biases]
-            layer.biases, layer.weights = [row[0] for row in new], [row[1:] for row in new]
+            layer.learn([next(neurons) for _ in layer.biases])
 
     def lesson(self, target, batch):
         ahead, _ = target.forward([transition.after for transition in batch])

@@ -34,13 +34,10 @@ class Called:
         self.reach = scale.reach
         self.hidden, self.last = Layer(scale.layer.parameters()), Layer(last.parameters())
         self.extra = list(extra)
-        self.optimiser = call_by_call.Adam(self.parameters(), RATE)
+        self.optimiser = call_by_call.Adam(self.rows(), RATE)
 
-    def parameters(self):
-        """For each neuron its bias and its weights; at the end, the extra numbers."""
-        layers = self.hidden, self.last
-        rows = [[b, *row] for x in layers for b, row in zip(x.biases, x.weights, strict=True)]
-        return [*rows, self.extra]
+    def rows(self):
+        return [*self.hidden.neurons(), *self.last.neurons(), self.extra]
 
     def forward(self, sample):
         seen = over(sample, self.reach)
@@ -54,14 +51,14 @@ class Called:
         return [*outer(inner, [1.0, *seen]), *outer([slope], [1.0, *hidden]), list(extra)]
 
     def adam(self, gradients):
-        *rows, self.extra = self.optimiser.step(self.parameters(), gradients)
-        for layer in self.hidden, self.last:
-            new = [rows.pop(0) for _ in layer.biases]
-            layer.biases, layer.weights = [row[0] for row in new], [row[1:] for row in new]
+        *neurons, self.extra = self.optimiser.step(self.rows(), gradients)
+        size = len(self.hidden.biases)
+        self.hidden.learn(neurons[:size])
+        self.last.learn(neurons[size:])
 
     def climb(self, steps):
         """The actor's half of a pass; steps are (seen, action, old log density, advantage)."""
-        sums = [[0.0] * len(row) for row in self.parameters()]
+        sums = [[0.0] * len(row) for row in self.rows()]
         (log_std,) = self.extra
         std = math.exp(log_std)
         for sample, action, before, advantage in steps:
@@ -79,7 +76,7 @@ class Called:
 
     def teach(self, steps):
         """The critic's half; steps are (seen, goal)."""
-        sums = [[0.0] * len(row) for row in self.parameters()]
+        sums = [[0.0] * len(row) for row in self.rows()]
         for sample, goal in steps:
             value, kept = self.forward(sample)
             slopes = self.backward(kept, divide(subtract(value, goal), len(steps)))

@@ -1,10 +1,42 @@
-"""Arithmetic with a Python function call for every addition and multiplication.
+"""Arithmetic with a Python function call for every addition and multiplication, in two ways.
 
-Three floors, as a beginner's library has them: numbers, vectors of numbers, matrices of vectors.
-No formula of a floor is written out on the next. Zeros are multiplied like all other numbers.
+`Number` is a float whose operators are Python functions: the package's own code runs on it, and
+does the same operations in the same order. The rest is written from the ground up, as a
+beginner's library is, on three floors: numbers, vectors of numbers, matrices of vectors. No
+formula of a floor is written out on the next, and zeros are multiplied like all other numbers.
 """
 
 import math
+
+
+class Number(float):
+    """Whatever is made of it by arithmetic is another one."""
+
+    __slots__ = ()
+
+    def __add__(self, other):
+        return Number(float.__add__(self, other))
+
+    def __sub__(self, other):
+        return Number(float.__sub__(self, other))
+
+    def __rsub__(self, other):
+        return Number(float.__rsub__(self, other))
+
+    def __mul__(self, other):
+        return Number(float.__mul__(self, other))
+
+    def __truediv__(self, other):
+        return Number(float.__truediv__(self, other))
+
+    def __rtruediv__(self, other):
+        return Number(float.__rtruediv__(self, other))
+
+    def __neg__(self):
+        return Number(float.__neg__(self))
+
+    __radd__, __rmul__ = __add__, __mul__
+
 
 # --- Numbers ---------------------------------------------------------------------------------
 
@@ -81,19 +113,6 @@ def outer(a, b):
     return [scaled(x, b) for x in a]
 
 
-def matmul(a, b):
-    columns = transposed(b)
-    return [applied(columns, row) for row in a]
-
-
-def outer_sum(a, b):
-    """The outer products of matching rows, added up."""
-    result = [[0.0] * len(b[0]) for _ in a[0]]
-    for x, y in zip(a, b, strict=True):
-        result = matrix_plus(result, outer(x, y))
-    return result
-
-
 # --- Learning ----------------------------------------------------------------------------------
 
 
@@ -107,6 +126,13 @@ class Layer:
 
     def parameters(self):
         return [self.biases, *transposed(self.weights)]
+
+    def neurons(self):
+        """For each neuron its bias and its weights."""
+        return [[b, *row] for b, row in zip(self.biases, self.weights, strict=True)]
+
+    def learn(self, neurons):
+        self.biases, self.weights = [row[0] for row in neurons], [row[1:] for row in neurons]
 
     def forward(self, x):
         return plus(self.biases, applied(self.weights, x))

@@ -2,11 +2,13 @@
 
 import ast
 import itertools
+import json
 import math
 import random
 from copy import copy
 
 import pytest
+from evidence.__main__ import confirm, run
 from evidence.dqn import (
     EXPERIMENTS,
     after_random_moves,
@@ -312,3 +314,17 @@ def test_results_of_other_code_are_stale_and_say_so(tmp_path, monkeypatch):
     new = evidence("dqn-fixed", "evidence.dqn")
     assert not new.stale and new.of("bricks") == [[11], [12]]
     assert "Stale" not in Sources(new)._repr_html_()
+
+
+def test_results_are_taken_over_only_if_todays_code_gives_the_same(tmp_path, monkeypatch):
+    monkeypatch.setattr("evidence.store.FOLDER", tmp_path)
+    name, module = "table-fixed", "evidence.dqn"
+    older, current = tmp_path / f"{name}-000000000000.jsonl", path_of(name, module)
+    result = run(module, name, 3)
+    for bricks, holds in ([0.0], False), (result["bricks"], True):
+        kept = [{"seed": 3, "result": {**result, "bricks": bricks, "seconds": 0.0}},
+                {"seed": 1, "result": {**result, "bricks": [-1.0], "seconds": 9.0}}]  # fmt: skip
+        older.write_text("".join(f"{json.dumps(record)}\n" for record in kept))
+        assert confirm({name: module}) == holds
+        assert (older.exists(), current.exists()) == (not holds, holds)
+    assert len(evidence(name, module).results) == 2

@@ -354,6 +354,8 @@ def test_optimisers_take_the_steps_of_their_papers(kind):
     rows = [[1.0, -2.0, 0.5], [3.0]]
     start = [x for row in rows for x in row]
     gradients = numbers(rng, 25, 4)
+    for g in gradients[:2] + gradients[10:14]:
+        g[3] = 0.0  # a row without slopes: before it had any, and on its way
     optimiser = {
         "plain": lambda: SGD(rows, 0.01),
         "momentum": lambda: SGD(rows, 0.01, momentum=0.8),

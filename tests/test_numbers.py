@@ -73,6 +73,17 @@ def test_matmul_is_the_same_however_many_entries_are_zero(live):
     assert near(got, [row @ b], np.abs([row]) @ np.abs(b))
 
 
+@pytest.mark.parametrize("values", [2, 5, 6])
+def test_rows_of_few_values_give_what_dot_products_give_to_the_last_digit(values):
+    rng = np.random.default_rng(values)
+    few = np.append(rng.normal(size=values), np.zeros(values))
+    a, b = rng.choice(few, size=(5, 60)).tolist(), rng.normal(size=(60, 7)).tolist()
+    for row, got in zip(a, matmul(a, b), strict=True):
+        live = [i for i, weight in enumerate(row) if weight]
+        kept = [row[i] for i in live]
+        assert got == [dot(kept, [b[i][j] for i in live]) for j in range(7)]
+
+
 def test_a_row_of_zeros_reads_nothing_of_the_other_matrix():
     assert matmul([[0.0, 0.0]], [[math.inf, 1.0], [2.0, math.nan]]) == [[0.0, 0.0]]
     assert combine([0.0, 2.0], [[math.nan, math.nan], [3.0, 4.0]]) == [6.0, 8.0]

@@ -78,6 +78,18 @@ def opened(browser, site):
     assert errors == []
 
 
+# What is shown from now on, and when.
+WATCH = """() => {
+  window.film = document.querySelector("pw-film");
+  const seek = film.seek, word = film.querySelector(".pw-panes text");
+  film.seen = [];
+  film.seek = frame => {
+    seek.call(film, frame);
+    film.seen.push([word.textContent, performance.now()]);
+  };
+}"""
+
+
 def word(page):
     return page.locator(".pw-panes text").first.text_content()
 
@@ -95,17 +107,10 @@ def test_it_opens_on_the_last_frame_and_does_not_play_by_itself(opened):
 
 def test_it_plays_every_frame_from_the_beginning_to_the_end_and_stops(opened):
     page = opened()
-    page.evaluate(
-        """() => {
-          const film = document.querySelector("pw-film"), seek = film.seek;
-          film.seen = [];
-          film.seek = frame => { seek.call(film, frame); film.seen.push(frame); };
-        }"""
-    )
+    page.evaluate(WATCH)
     page.get_by_role("button", name="Play").click()
-    page.wait_for_function("() => { const film = document.querySelector('pw-film');"
-                           " return film.seen.length && !film.timer; }")  # fmt: skip
-    assert page.evaluate("document.querySelector('pw-film').seen") == [0, 1, 2, 3, 4, 5]
+    page.wait_for_function("film.seen.length && !film.timer")
+    assert [seen for seen, _ in page.evaluate("film.seen")] == [f"count {k}" for k in range(6)]
     assert (word(page), counter(page)) == ("count 5", "6 / 6")
     assert page.get_by_role("button", name="Play").is_visible()
 
@@ -193,10 +198,12 @@ def test_it_stops_when_scrolled_out_of_view(opened):
 
 def test_where_less_motion_is_wished_for_a_frame_stays_a_second(opened):
     page = opened(reduced_motion="reduce")
+    page.evaluate(WATCH)
     page.get_by_role("button", name="Play").click()
-    page.wait_for_timeout(400)  # the film would be over by now
-    assert word(page) == "count 0"
-    page.wait_for_function("document.querySelector('pw-film').at === 1")
+    page.wait_for_function("film.seen.length > 1")
+    (first, shown), (second, followed) = page.evaluate("film.seen")[:2]
+    assert (first, second) == ("count 0", "count 1")
+    assert followed - shown > 900  # milliseconds; the film would be over by now
 
 
 @pytest.mark.parametrize("page_name", ["bad.html", "other.html"])

@@ -73,47 +73,59 @@ def host() -> Iterator[str]:
     server.shutdown()
 
 
-@pytest.fixture
-def opened(browser: Any, host: str) -> Iterator[Any]:
-    """Opens a page of the site; what it must not do is collected in `page.complaints`."""
-    contexts = []
+@pytest.fixture(scope="session")
+def opened(browser: Any, host: str) -> Any:
+    """Opens a page of the site; what it must not do is collected in `page.complaints`.
+
+    One tab shows all pages that are seen alike, as new ones take longer than most tests. Each
+    page finds nothing stored, as on a first visit, and the mouse is outside.
+    """
+    tabs: dict[str, Any] = {}
 
     def open_page(path: str, *, width: int = 1280, **options: Any) -> Any:
-        context = browser.new_context(viewport={"width": width, "height": 900}, **options)
-        contexts.append(context)
-        page = context.new_page()
-        page.complaints = []
-        complain = page.complaints.append
-
-        def on_request(request: Any) -> None:
-            if not request.url.startswith((host, "data:", "blob:")):
-                complain(f"asks another host: {request.url}")
-
-        def on_response(response: Any) -> None:
-            if response.status >= 400:
-                complain(f"status {response.status}: {response.url}")
-
-        def on_failure(request: Any) -> None:
-            if request.failure != "net::ERR_ABORTED":  # the reader has gone on to the next page
-                complain(f"failed, {request.failure}: {request.url}")
-
-        def on_console(message: Any) -> None:
-            if message.type in ("error", "warning"):
-                complain(f"console: {message.text}")
-
-        page.on("request", on_request)
-        page.on("response", on_response)
-        page.on("console", on_console)
-        page.on("requestfailed", on_failure)
-        page.on("pageerror", lambda error: complain(f"error: {error}"))
+        seen_as = repr((width, options))
+        if seen_as not in tabs:
+            context = browser.new_context(viewport={"width": width, "height": 900}, **options)
+            tabs[seen_as] = watched(context.new_page(), host)
+        page = tabs[seen_as]
+        page.mouse.move(-1, -1)
+        page.complaints.clear()
         page.goto(host + path)
         if options.get("java_script_enabled", True):
             page.wait_for_function(MATHEMATICS_IS_SET)
         return page
 
-    yield open_page
-    for context in contexts:
-        context.close()
+    return open_page
+
+
+def watched(page: Any, host: str) -> Any:
+    """The tab, which forgets what pages store and collects complaints about them."""
+    page.add_init_script("localStorage.clear(); sessionStorage.clear()")
+    page.complaints = []
+    complain = page.complaints.append
+
+    def on_request(request: Any) -> None:
+        if not request.url.startswith((host, "data:", "blob:")):
+            complain(f"asks another host: {request.url}")
+
+    def on_response(response: Any) -> None:
+        if response.status >= 400:
+            complain(f"status {response.status}: {response.url}")
+
+    def on_failure(request: Any) -> None:
+        if request.failure != "net::ERR_ABORTED":  # the reader has gone on to the next page
+            complain(f"failed, {request.failure}: {request.url}")
+
+    def on_console(message: Any) -> None:
+        if message.type in ("error", "warning"):
+            complain(f"console: {message.text}")
+
+    page.on("request", on_request)
+    page.on("response", on_response)
+    page.on("console", on_console)
+    page.on("requestfailed", on_failure)
+    page.on("pageerror", lambda error: complain(f"error: {error}"))
+    return page
 
 
 MATHEMATICS_IS_SET = """
@@ -164,16 +176,46 @@ def test_a_page_reads_well_on_a_telephone(opened, path):
 
 def barriers(page: Any, context: Any = None, **options: Any) -> list[str]:
     """What axe-core finds on the page, a line for each kind."""
-    from axe_playwright_python.sync_playwright import Axe
+    from axe_playwright_python.base import AXE_SCRIPT
 
+    if not page.evaluate("!!window.axe?.run"):
+        page.evaluate(QUICK_AXE.replace("AXE", AXE_SCRIPT))
     options = {"resultTypes": ["violations"], "preload": False, **options}
+    run = "([context, options]) => axe.run(context ?? document, options)"
     found = []
-    for violation in Axe().run(page, context, options).response["violations"]:
+    for violation in page.evaluate(run, [context, options])["violations"]:
         nodes = violation["nodes"]
         places = "; ".join(" ".join(map(str, node["target"])) for node in nodes[:5])
         reason = " ".join(nodes[0]["failureSummary"].split())
         found.append(f"{violation['id']}, {len(nodes)} times: {places}. {reason}")
     return found
+
+
+# A scan finds the colours behind every text. The fields of axe-core's colours are WeakMaps, and
+# the same few colours are parsed hundreds of thousands of times: that is three quarters of the
+# time. Here, and for axe-core only, a WeakMap keeps values in the keys, and parsing remembers.
+QUICK_AXE = """
+(() => {
+  class WeakMap {
+    #field = Symbol();
+    has(key) { return Object.hasOwn(key, this.#field); }
+    get(key) { return key[this.#field]; }
+    set(key, value) { key[this.#field] = value; return this; }
+  }
+  class WeakSet extends WeakMap {
+    add(key) { return this.set(key, true); }
+  }
+  AXE
+  const colour = axe.commons.color.Color.prototype, parse = colour.parseString;
+  const known = new Map();
+  colour.parseString = function (text) {
+    if (known.has(text)) return Object.assign(this, known.get(text));
+    const { r, g, b, alpha } = parse.call(this, text);
+    known.set(text, { r, g, b, alpha });
+    return this;
+  };
+})()
+"""
 
 
 # Text that is drawn smaller than so many pixels; of size 0 is what is there to be copied only.

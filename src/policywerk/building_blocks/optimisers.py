@@ -58,10 +58,18 @@ class Adam:
         epsilon = self.epsilon * root
         rows = zip(self.parameters, self.means, self.squares, gradients, strict=True)
         for row, means, squares, slopes in rows:
-            for i, slope in enumerate(slopes):
-                means[i] = mean = beta1 * means[i] + rest1 * slope
-                squares[i] = square = beta2 * squares[i] + rest2 * slope * slope
-                row[i] -= rate * mean / (sqrt(square) + epsilon)
+            if any(slopes):
+                for i, slope in enumerate(slopes):
+                    means[i] = mean = beta1 * means[i] + rest1 * slope
+                    squares[i] = square = beta2 * squares[i] + rest2 * slope * slope
+                    row[i] -= rate * mean / (sqrt(square) + epsilon)
+            elif any(means):
+                means[:] = [beta1 * mean for mean in means]
+                squares[:] = [beta2 * square for square in squares]
+                row[:] = [
+                    x - rate * mean / (sqrt(square) + epsilon)
+                    for x, mean, square in zip(row, means, squares, strict=True)
+                ]
 
 
 def clipped(gradients: Rows, most: float) -> Rows:

@@ -1,8 +1,10 @@
 # Tangled from book/numbers.md, book/networks.md
 """Matrices: lists of rows. Zeros are skipped wherever that saves work."""
 
+import sys
 from collections.abc import Sequence
-from itertools import compress
+from functools import cache
+from itertools import compress, count
 from typing import TypeAlias
 
 from policywerk.primitives.vectors import dot
@@ -29,12 +31,18 @@ def combine(weights: Sequence[float], rows: Matrix) -> list[float]:
 
 
 FEW = 5  # up to this many rows, adding them up is quicker than dot products
+PLAIN_SUM = sys.version_info < (3, 12)
 
 
 def matmul(a: Matrix, b: Matrix) -> list[list[float]]:
     """The matrix product a b: every row of a times b."""
     product = []
     b_columns = None
+
+    @cache
+    def scaled(i: int, weight: float) -> list[float]:
+        return [weight * x for x in b[i]]
+
     for row in a:
         if len(row) != len(b):
             wrong = f"a has a row of {len(row)}, b has {len(b)} rows"
@@ -44,8 +52,12 @@ def matmul(a: Matrix, b: Matrix) -> list[list[float]]:
             product.append(combine(row, b))
         elif live < 0.75 * len(row):
             kept = list(filter(None, row))
-            kept_columns = columns(list(compress(b, row)))
-            product.append([dot(kept, column) for column in kept_columns])
+            if PLAIN_SUM and len(set(kept)) <= FEW:
+                rows = map(scaled, compress(count(), row), kept)
+                product.append(list(map(sum, columns(list(rows)))))
+            else:
+                kept_columns = columns(list(compress(b, row)))
+                product.append([dot(kept, column) for column in kept_columns])
         else:
             b_columns = b_columns or columns(b)
             product.append([dot(row, column) for column in b_columns])
