@@ -741,8 +741,9 @@ def stitched(book: Book, edited: dict[str, list[str]], known: list[dict], new: l
                                     f"write ```python file={file} in a chapter, and put it back"))
             continue
         problems += not_python(tuple(Line(x, path, i) for i, x in enumerate(ours, 1)))
-        base = min(bases, key=lambda base: len(changes(base, ours)))
         lines, theirs = book.files[file], book.plain[file]
+        base = min(bases, key=lambda base: (  # the nearest, or of two, what the chapters say
+            sum(j - i + m - k for i, j, k, m in changes(base, ours)), base != theirs))
         goal[file], met = merge(base, ours, theirs)
         for i, j, k, m in met:
             near = nearest(lines, i)

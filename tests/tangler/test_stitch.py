@@ -281,6 +281,18 @@ def test_an_edit_made_after_a_branch_switch(desk):
     assert desk.chapter().read_text() == BOOK.replace("total += y", "total += 3")
 
 
+def test_an_edit_where_git_has_taken_another_back(desk):
+    desk.write(one=BOOK)
+    desk.good()
+    desk.commit()
+    before = desk.read()
+    for number in (3, 4):
+        desk.src().write_text(before.replace("total += y", f"total += {number}"))
+        desk.good("stitch")
+        assert desk.chapter().read_text() == BOOK.replace("total += y", f"total += {number}")
+        desk.git("checkout", "-q", ".")
+
+
 def test_an_edit_in_a_fresh_clone(desk, tmp_path_factory):
     desk.write(one=BOOK)
     desk.good()
