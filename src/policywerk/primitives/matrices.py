@@ -31,7 +31,7 @@ def combine(weights: Sequence[float], rows: Matrix) -> list[float]:
 
 
 FEW = 5  # up to this many rows, adding them up is quicker than dot products
-PLAIN_SUM = sys.version_info < (3, 12)
+PLAIN_SUM = sys.version_info < (3, 12)  # a dot product is then map and sum
 
 
 def matmul(a: Matrix, b: Matrix) -> list[list[float]]:
