@@ -15,7 +15,7 @@ from policywerk.world.catcher import SIZE, Catcher
 
 Policy = Callable[[Sequence[float]], int]
 UNSEEN = range(1_000_000, 1_000_100)  # seeds of starts that nothing was trained on
-LIVELY = {"replay": 20_000, "rate": (0.003, 0.0003)}
+LIVELY = {"replay": 20_000, "every": 2, "rate": (0.003, 0.0003)}
 FRUIT = {**LIVELY, "gamma": 0.98, "steps": 8_000, "exploring": 3_000}
 LONG = {"steps": 32_000, "exploring": 12_000}
 

@@ -104,7 +104,7 @@ def dqn(
     exploring: int = 8_000,
     rate: tuple[float, float] = (0.002, 0.002),
     batch: int = 16,
-    every: int = 2,
+    every: int = 3,
     replay: int = 3_000,
     warm_up: int = 100,
     sync: int = 200,

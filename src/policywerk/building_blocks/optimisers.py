@@ -67,8 +67,8 @@ class Adam:
                 means[:] = [beta1 * mean for mean in means]
                 squares[:] = [beta2 * square for square in squares]
                 row[:] = [
-                    x - rate * mean / (sqrt(square) + epsilon)
-                    for x, mean, square in zip(row, means, squares, strict=True)
+                    x - rate * mean / (size + epsilon)
+                    for x, mean, size in zip(row, means, map(sqrt, squares), strict=True)
                 ]
 
 

@@ -50,7 +50,7 @@ def matmul(a: Matrix, b: Matrix) -> list[list[float]]:
         live = len(row) - row.count(0.0)
         if live <= FEW:
             product.append(combine(row, b))
-        elif live < 0.75 * len(row):
+        elif live < 0.75 * len(row) and len(b[0]) > FEW:
             kept = list(filter(None, row))
             if PLAIN_SUM and len(set(kept)) <= FEW:
                 rows = map(scaled, compress(count(), row), kept)
@@ -78,8 +78,7 @@ def outer_sum(a: Matrix, b: Matrix) -> list[list[float]]:
     total = [[0.0] * len(b[0]) for _ in a[0]]
     for x, y in zip(a, b, strict=True):
         entries = [(column, entry) for column, entry in enumerate(y) if entry]
-        for row, weight in zip(total, x, strict=True):
-            if weight:
-                for column, entry in entries:
-                    row[column] += weight * entry
+        for row, weight in zip(compress(total, x), filter(None, x), strict=True):
+            for column, entry in entries:
+                row[column] += weight * entry
     return total
