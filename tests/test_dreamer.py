@@ -12,9 +12,12 @@ from evidence.dreamer import (
     EXPERIMENTS,
     WALKS,
     WARM,
+    TwoScreens,
     drift,
     judged,
+    one_screen,
     walk,
+    without_a_model,
     world,
 )
 from evidence.store import MODULES, digest_of, experiments
@@ -465,6 +468,19 @@ def test_walks_never_end_and_a_dream_of_them_drifts():
     *_, last = dreamer(world("random", DIAGONAL), rng=random.Random(0), **QUICK)
     errors = drift(last.agent, DIAGONAL)
     assert len(errors) == AHEAD + 1 and min(errors) > 0.0
+
+
+def test_two_screens_show_where_something_was_and_where_it_is():
+    env, double = (view(world("random", DIAGONAL)) for view in (one_screen, TwoScreens))
+    seen, _ = env.reset(seed=0)
+    both, _ = double.reset(seed=0)
+    for push in ((1.0, 0.0), (0.0, -1.0), (-1.0, 1.0)):
+        assert both[256:] == tuple(seen) and len(both) == len(double.observation_space.high)
+        before, (seen, reward, *_) = seen, env.step(push)
+        both, again, *_ = double.step(push)
+        assert both[:256] == tuple(before) and again == reward
+    lived = without_a_model(0, decisions=230, view=TwoScreens)
+    assert len(lived["random"]["returns"]) == 50
 
 
 def test_every_experiment_has_its_own_digest():

@@ -2,6 +2,7 @@
 
 import random
 from collections.abc import Callable, Sequence
+from typing import Any
 
 from policywerk.actors.dream_learning import reinforce
 from policywerk.actors.dreamer import Agent, Wanderer, dreamer
@@ -9,6 +10,7 @@ from policywerk.actors.model_learning import Weights
 from policywerk.actors.ppo import ppo
 from policywerk.actors.world_model import Sight
 from policywerk.building_blocks.losses import Loss
+from policywerk.building_blocks.mdp import Box, Step
 from policywerk.data.rollout import rollout
 from policywerk.primitives.activations import sigmoid
 from policywerk.world.action_repeat import ActionRepeat
@@ -20,16 +22,41 @@ STARTS = range(1_000_000, 1_000_050)  # seeds of random starts to be judged by
 WALKS = range(2_000_000, 2_000_016)  # and of walks on which predictions are compared
 WARM, AHEAD = 10, 15  # decisions with open eyes, and with closed ones after them
 CURVE = 10  # iterations between looks at how it goes
+View = Callable[[ActionRepeat], Any]  # what of a world is shown
 
 
 def world(start: str, target: Place, repeat: int = REPEAT) -> ActionRepeat:
     return ActionRepeat(PixelPointMass(start, target, LIMIT), repeat)
 
 
-def judged(policy: Callable, start: str, target: Place, repeat: int = REPEAT) -> dict:
+def one_screen(env: ActionRepeat) -> ActionRepeat:
+    return env
+
+
+class TwoScreens:
+    """A world that shows the screen before as well: two of them show how fast something is."""
+
+    def __init__(self, env: ActionRepeat) -> None:
+        self.env, self.action_space = env, env.action_space
+        low, high = env.observation_space.low, env.observation_space.high
+        self.observation_space = Box(2 * low, 2 * high)
+
+    def reset(self, *, seed: int | None = None) -> tuple:
+        self.screen, info = self.env.reset(seed=seed)
+        return (*self.screen, *self.screen), info
+
+    def step(self, action: Sequence[float]) -> Step:
+        before, step = self.screen, self.env.step(action)
+        self.screen = step.observation
+        return step._replace(observation=(*before, *self.screen))
+
+
+def judged(
+    policy: Callable, start: str, target: Place, repeat: int = REPEAT, view: View = one_screen
+) -> dict:
     """Returns of episodes, in steps of the world, and the share that reach the target."""
     seeds = STARTS if start == "random" else range(1)
-    played = [rollout(world(start, target, repeat), policy, seed=seed) for seed in seeds]
+    played = [rollout(view(world(start, target, repeat)), policy, seed=seed) for seed in seeds]
     return {
         "returns": [round(repeat * sum(episode.rewards), 2) for episode in played],
         "reached": sum(episode.terminated for episode in played) / len(played),
@@ -102,17 +129,17 @@ def trained(
     }
 
 
-def without_a_model(seed: int, *, decisions: int) -> dict:
+def without_a_model(seed: int, *, decisions: int, view: View = one_screen) -> dict:
     """The learner of 2017, with as many decisions; what it reaches."""
     curve, each = [], 230
-    env, rng = world("random", DIAGONAL), random.Random(seed)
+    env, rng = view(world("random", DIAGONAL)), random.Random(seed)
     for iteration in ppo(env, iterations=decisions // each, rng=rng, steps=each, gamma=0.95):
         if iteration.number % CURVE == 0:
-            reached = judged(iteration.actor, "random", DIAGONAL)["reached"]
+            reached = judged(iteration.actor, "random", DIAGONAL, view=view)["reached"]
             curve.append([iteration.number * each, reached])
     return {
-        "random": judged(iteration.actor, "random", DIAGONAL),
-        "fixed": judged(iteration.actor, "fixed", DIAGONAL),
+        "random": judged(iteration.actor, "random", DIAGONAL, view=view),
+        "fixed": judged(iteration.actor, "fixed", DIAGONAL, view=view),
         "curve": curve,
     }
 
@@ -140,4 +167,6 @@ EXPERIMENTS: dict[str, tuple[Callable[..., dict], dict]] = {
     "dreamer-one-sided": (trained, {"weights": ONE_SIDED, **SHORT}),
     "ppo-pointmass": (without_a_model, {"decisions": 13_800}),
     "ppo-pointmass-long": (without_a_model, {"decisions": 4 * 13_800}),
+    "ppo-two-screens": (without_a_model, {"decisions": 13_800, "view": TwoScreens}),
+    "ppo-two-screens-long": (without_a_model, {"decisions": 4 * 13_800, "view": TwoScreens}),
 }

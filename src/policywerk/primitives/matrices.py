@@ -47,11 +47,10 @@ def matmul(a: Matrix, b: Matrix) -> list[list[float]]:
         if len(row) != len(b):
             wrong = f"a has a row of {len(row)}, b has {len(b)} rows"
             raise ValueError(f"matmul: {wrong}; must agree")
-        live = len(row) - row.count(0.0)
-        if live <= FEW:
+        kept = list(filter(None, row))
+        if len(kept) <= FEW:
             product.append(combine(row, b))
-        elif live < 0.75 * len(row) and len(b[0]) > FEW:
-            kept = list(filter(None, row))
+        elif len(kept) < 0.75 * len(row) and len(b[0]) > FEW:
             if PLAIN_SUM and len(set(kept)) <= FEW:
                 rows = map(scaled, compress(count(), row), kept)
                 product.append(list(map(sum, columns(list(rows)))))
