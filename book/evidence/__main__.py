@@ -84,6 +84,8 @@ def confirm(experiments: dict[str, str]) -> bool:
                 fullest.rename(path)
             told = "the same; taken over" if same else "other results; they stay marked as stale"
             print(f"{name}, seed {trial['seed']}: {told}", flush=True)
+    if not waiting:
+        print("nothing to confirm: what is stored was made by today's code")
     return all(path.exists() for path, *_ in waiting.values())
 
 
