@@ -316,7 +316,7 @@ def test_results_of_other_code_are_stale_and_say_so(tmp_path, monkeypatch):
     assert "Stale" not in Sources(new)._repr_html_()
 
 
-def test_results_are_taken_over_only_if_todays_code_gives_the_same(tmp_path, monkeypatch):
+def test_results_are_taken_over_only_if_todays_code_gives_the_same(tmp_path, monkeypatch, capsys):
     monkeypatch.setattr("evidence.store.FOLDER", tmp_path)
     name, module = "table-fixed", "evidence.dqn"
     older, current = tmp_path / f"{name}-000000000000.jsonl", path_of(name, module)
@@ -328,3 +328,6 @@ def test_results_are_taken_over_only_if_todays_code_gives_the_same(tmp_path, mon
         assert confirm({name: module}) == holds
         assert (older.exists(), current.exists()) == (not holds, holds)
     assert len(evidence(name, module).results) == 2
+    capsys.readouterr()
+    assert confirm({name: module})
+    assert capsys.readouterr().out.startswith("nothing to confirm")
