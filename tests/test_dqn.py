@@ -226,14 +226,14 @@ class Lever:
 
 
 def test_it_learns_a_lever_and_its_records_stay_true():
-    records = list(dqn(Lever(), steps=400, rng=random.Random(0), warm_up=10, exploring=200))
-    assert len(records) == 400 and records[-1].length == 1
+    records = list(dqn(Lever(), steps=402, rng=random.Random(0), warm_up=10, exploring=200))
+    assert len(records) == 402 and records[-1].length == 1
     assert records[-1].network([1.0]) == pytest.approx([0.0, 1.0], abs=0.1)
     assert math.isnan(records[0].loss) and records[-1].loss < 0.1
     assert records[0].epsilon == 1.0 and records[-1].epsilon == pytest.approx(0.1)
     states = [record.network.state() for record in records]
     assert states[0] != states[-1]
-    again = list(dqn(Lever(), steps=400, rng=random.Random(0), warm_up=10, exploring=200))
+    again = list(dqn(Lever(), steps=402, rng=random.Random(0), warm_up=10, exploring=200))
     assert [record.network.state() for record in again] == states
 
 
