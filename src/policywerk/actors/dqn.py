@@ -41,14 +41,14 @@ def lesson(
     ahead, _ = target.forward([transition.after for transition in batch])
     seen = [transition.observation for transition in batch]
     values, memory = online.forward(seen)
-    slopes, total = [], 0.0
-    for transition, q, q_after in zip(batch, values, ahead, strict=True):
-        _, action, reward, discount, _ = transition
-        goal = reward + discount * max(q_after)
-        error, (slope,) = loss([q[action]], [goal])
-        slopes.append([0.0] * len(q))
-        slopes[-1][action] = slope / len(batch)
-        total += error
+    chosen = [q[t.action] for t, q in zip(batch, values, strict=True)]
+    goals = [
+        t.reward + t.discount * max(q) for t, q in zip(batch, ahead, strict=True)
+    ]
+    total, errors = loss(chosen, goals)
+    slopes = [[0.0] * len(q) for q in values]
+    for row, transition, error in zip(slopes, batch, errors, strict=True):
+        row[transition.action] = error / len(batch)
     if not math.isfinite(total):
         raise FloatingPointError(f"the loss is {total}; a smaller rate may help")
     gradients, _ = online.backward(memory, slopes, inputs=False)

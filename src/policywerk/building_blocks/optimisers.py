@@ -64,12 +64,10 @@ class Adam:
                     squares[i] = square = beta2 * squares[i] + rest2 * slope * slope
                     row[i] -= rate * mean / (sqrt(square) + epsilon)
             elif any(means):
-                means[:] = [beta1 * mean for mean in means]
-                squares[:] = [beta2 * square for square in squares]
-                row[:] = [
-                    x - rate * mean / (size + epsilon)
-                    for x, mean, size in zip(row, means, map(sqrt, squares), strict=True)
-                ]
+                for i, mean in enumerate(means):
+                    means[i] = mean = beta1 * mean
+                    squares[i] = square = beta2 * squares[i]
+                    row[i] -= rate * mean / (sqrt(square) + epsilon)
 
 
 def clipped(gradients: Rows, most: float) -> Rows:

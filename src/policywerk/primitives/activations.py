@@ -21,7 +21,7 @@ def each(function: Curve, vector: Sequence[float]) -> list[float]:
 
 def relu(vector: Sequence[float]) -> list[float]:
     """What is positive stays, what is negative becomes zero."""
-    return [x if x > 0 else 0.0 for x in vector]
+    return [x if x > 0.0 else 0.0 for x in vector]
 
 
 def tanh(vector: Sequence[float]) -> list[float]:
@@ -58,7 +58,7 @@ WayBack: TypeAlias = Callable[[Sequence[float], Sequence[float]], list[float]]
 
 def relu_back(slopes: Sequence[float], output: Sequence[float]) -> list[float]:
     pairs = zip(slopes, output, strict=True)
-    return [slope if y > 0 else 0.0 for slope, y in pairs]
+    return [slope if y > 0.0 else 0.0 for slope, y in pairs]
 
 
 def elu_back(slopes: Sequence[float], output: Sequence[float]) -> list[float]:

@@ -4,7 +4,7 @@
 import sys
 from collections.abc import Sequence
 from functools import cache
-from itertools import compress, count
+from itertools import compress, count, repeat
 from typing import TypeAlias
 
 from policywerk.primitives.vectors import dot
@@ -53,10 +53,10 @@ def matmul(a: Matrix, b: Matrix) -> list[list[float]]:
         elif len(kept) < 0.75 * len(row) and len(b[0]) > FEW:
             if PLAIN_SUM and len(set(kept)) <= FEW:
                 rows = map(scaled, compress(count(), row), kept)
-                product.append(list(map(sum, columns(list(rows)))))
+                product.append(list(map(sum, zip(*rows, strict=True), repeat(0.0))))
             else:
-                kept_columns = columns(list(compress(b, row)))
-                product.append([dot(kept, column) for column in kept_columns])
+                kept_columns = zip(*compress(b, row), strict=True)
+                product.append(list(map(dot, repeat(kept), kept_columns)))
         else:
             b_columns = b_columns or columns(b)
             product.append([dot(row, column) for column in b_columns])
@@ -74,10 +74,15 @@ def outer_sum(a: Matrix, b: Matrix) -> list[list[float]]:
     )
     if live > DENSE * len(a) * len(a[0]) * len(b[0]):
         return matmul(columns(a), b)
+    kind: Sequence[int] = range(len(a[0]))
+    if len(a) < len(a[0]) and len(set(a[0])) <= FEW:
+        kinds: dict[tuple[float, ...], int] = {}
+        kind = [kinds.setdefault(column, len(kinds)) for column in columns(a)]
+        a = columns(list(kinds))
     total = [[0.0] * len(b[0]) for _ in a[0]]
     for x, y in zip(a, b, strict=True):
         entries = [(column, entry) for column, entry in enumerate(y) if entry]
         for row, weight in zip(compress(total, x), filter(None, x), strict=True):
             for column, entry in entries:
                 row[column] += weight * entry
-    return total
+    return [total[k].copy() for k in kind]
