@@ -34,8 +34,8 @@ site-test: book site-venv ## build, and test the site in Chromium
 bench: venv ## measure what must be fast
 	@for program in benchmarks/bench_*.py; do PYTHONPATH=src:. $(BIN)/python $$program || exit 1; done
 
-evidence: ## run the long experiments, those at missing seeds only (hours)
-	@PYTHONPATH=src:book $(PYTHON) -m evidence
+evidence: venv ## run the long experiments, those at missing seeds only (hours)
+	@PYTHONPATH=src:book $(BIN)/python -m evidence
 
 clean: ## remove all that was built, .venv excepted
 	@rm -rf _build .pytest_cache .hypothesis .mypy_cache .ruff_cache

@@ -353,6 +353,7 @@ def test_the_digits_are_not_repeated_where_they_are_the_formula():
     [
         (lambda a, b, c: a - (b - c), "a − (b − c)"),
         (lambda a, b, c: a - b - c, "a − b − c"),
+        (lambda a, b, c: (a**2) ** 3 * b, "(a ^ 2) ^ 3 × b"),
         (lambda a, b, c: (a + b) * c, "(a + b) × c"),
         (lambda a, b, c: a * b / c, "a × b / c"),
         (lambda a, b, c: a / (b * c), "a / (b × c)"),

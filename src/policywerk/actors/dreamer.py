@@ -125,7 +125,7 @@ def dreamer(
     rates: tuple[float, float, float] = (0.01, 0.005, 0.005),
     weights: Weights = RECIPE, sight: Sight = SHADOWS,
     deterministic: bool = False, criticised: bool = True,
-    improve: Improve = pathwise,
+    improve: Improve = pathwise, penalty: float = 0.01,
 ) -> Iterator[Iteration]:  # fmt: skip
     """Wander, and then by turns practise in dreams and live a little.
     Rates are of model, actor and critic; they fall to a tenth."""
@@ -159,7 +159,9 @@ def dreamer(
             lesson = model_lesson(model, diary.draw(batch, length), rng, weights)
             optimisers[0].step(clipped(lesson.gradients, 10.0))
             starts = [lesson.states[below(len(lesson.states), rng)] for _ in range(dreams)]
-            practice = dream_lesson(model, actor, critic, starts, rng, improve=improve)
+            practice = dream_lesson(
+                model, actor, critic, starts, rng, improve=improve, penalty=penalty
+            )
             practised = (practice.actor, practice.critic)
             for optimiser, gradients in zip(optimisers[1:], practised, strict=False):
                 optimiser.step(clipped(gradients, 10.0))

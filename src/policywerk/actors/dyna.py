@@ -24,7 +24,7 @@ class Memory:
     def learn(self, move: Move) -> None:
         """Remember a move, in place of what its action did before."""
         place = self.places.setdefault((move.state, move.action), len(self.moves))
-        self.moves[place : place + 1] = [move]
+        self.moves[place : place + 1] = [move]  # at the end, if the place is new
 
     def recall(self) -> Move | None:
         """A move to live through once more, any; None if there is no need to."""

@@ -55,7 +55,7 @@ def moves(
 
 
 def update(q: ActionValues, move: Move, future: float, alpha: float) -> None:
-    """Take what was expected of a move a step of alpha towards what it brought."""
+    """Move what was expected a step of alpha towards what the move brought."""
     state, action, reward, discount, _, _ = move
     target = reward + discount * future
     q[state][action] += alpha * (target - q[state][action])

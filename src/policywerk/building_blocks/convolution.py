@@ -128,8 +128,10 @@ class MaxPooling:
     def backward(
         self, memory: Batch, slopes: Batch, *, inputs: bool = True
     ) -> tuple[Rows, Rows]:
-        before = [[0.0] * self.inputs for _ in memory] if inputs else []
-        for image_slopes, image, pixels in zip(before, memory, slopes, strict=inputs):
+        if not inputs:
+            return [], []
+        before = [[0.0] * self.inputs for _ in memory]
+        for image_slopes, image, pixels in zip(before, memory, slopes, strict=True):
             for places, slope in zip(self.places, pixels, strict=True):
                 if slope:
                     image_slopes[max(places, key=image.__getitem__)] += slope

@@ -79,7 +79,7 @@ class Gaussian:
         off = zip(other.off(self.means), self.stds, other.stds, strict=True)
         for z, mine, theirs in off:
             ratio = mine / theirs
-            total += 0.5 * (ratio * ratio + z * z - 1.0) - math.log(ratio)
+            total += 0.5 * (ratio * ratio + z * z - 1.0) - apply(math.log, ratio)
         return total
 
 

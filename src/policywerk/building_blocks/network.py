@@ -130,7 +130,8 @@ class Network(Chain):
         if len(sizes) < 2 or len(sizes) != len(activations) + 1 or min(sizes) < 1:
             wrong = f"sizes {list(sizes)} with {len(activations)} activations"
             raise ValueError(
-                f"{wrong}: expected two or more, and one for each step"
+                f"{wrong}: expected two sizes or more, each 1 or more, "
+                "and an activation between neighbours"
             )
         shapes = zip(sizes[:-1], sizes[1:], activations, strict=True)
         super().__init__([Dense(*shape, rng) for shape in shapes])

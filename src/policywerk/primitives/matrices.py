@@ -30,7 +30,7 @@ def combine(weights: Sequence[float], rows: Matrix) -> list[float]:
     return total or [0.0] * len(rows[0])
 
 
-FEW = 5  # rows, columns or values: for no more of them, other ways are quicker
+FEW = 5  # up to so many live rows, columns or different values, a short cut pays
 PLAIN_SUM = sys.version_info < (3, 12)  # a dot product is then map and sum
 
 

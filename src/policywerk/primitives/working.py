@@ -28,7 +28,8 @@ def join(op: str, parts: Sequence[Written]) -> Written:
         return Written(f"{op}({parts[0].text})")
     texts = []
     for place, part in enumerate(parts):
-        needed = STRENGTH[op] + (1 if place > 0 else 0)
+        closed = place > 0 or op == "^"
+        needed = STRENGTH[op] + (1 if closed else 0)
         weak = part.strength < needed
         texts.append(f"({part.text})" if weak else part.text)
     return Written(f" {op} ".join(texts), STRENGTH[op])
