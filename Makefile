@@ -13,7 +13,7 @@ book: venv ## tangle, run and build the book into _build/html
 	@$(BIN)/jupyter-book build -q -W -n --keep-going . 2>&1 >/dev/null
 	@echo "The book is built; open _build/html/index.html"
 
-test: venv ## run all tests that need no browser
+test: venv ## run the quick tests; none needs a browser
 	@$(BIN)/python -m pytest
 
 watch: venv ## carry each save from chapters to src/ and back, build, and reload the open page

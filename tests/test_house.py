@@ -153,3 +153,13 @@ def test_the_package_installs_alone(tmp_path):
     )
     answer = subprocess.run([sys.executable, "-I", "-S", "-c", program], capture_output=True)
     assert answer.stdout.strip() == b"9", answer.stderr.decode()
+
+
+def test_each_target_of_make_has_a_program_to_run():
+    makefile = (ROOT / "Makefile").read_text()
+    for target in re.findall(r"^([a-z-]+):.*## ", makefile, re.M):
+        told = subprocess.run(["make", "-n", target], cwd=ROOT, capture_output=True, text=True)
+        assert told.returncode == 0, told.stderr
+        for line in told.stdout.splitlines():
+            words = [word for word in line.split() if not re.match(r"[A-Z]+=", word)]
+            assert not words or not words[0].startswith("-"), f"make {target}: {line}"
