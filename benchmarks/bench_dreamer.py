@@ -193,7 +193,7 @@ def main():
         [x for row in ours() for x in row],
         np.concatenate([part.ravel() for part in fast()]), rtol=0.0, atol=1e-12,
     )  # fmt: skip
-    jobs = {"ours": (ours, 2), "call by call": (called, 1), "numpy": (fast, 2)}
+    jobs = {"ours": [ours], "call by call": [called], "numpy": [fast]}
     mine, plain, quick = best_of(jobs).values()
     print(f"Dreamer's world model, 8 sequences of 16, Python {platform.python_version()}")
     print(f"  ours          {1e3 * mine:8.1f} ms")

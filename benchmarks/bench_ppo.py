@@ -117,7 +117,7 @@ def main():
             assert all(math.isclose(a, b, abs_tol=1e-8) for a, b in zip(one, other, strict=True))
     assert math.isclose(actor.chain.layers[2].rows[0][0], called.extra[0], abs_tol=1e-8)
 
-    took = best_of({"ours": (ours, 3), "theirs": (theirs, 1)})
+    took = best_of({"ours": [ours], "theirs": [theirs]})
     ratio = took["theirs"] / took["ours"]
     print(f"a PPO pass over 500 steps, actor and critic 2-64-1, Python {platform.python_version()}")
     print(

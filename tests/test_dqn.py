@@ -21,7 +21,7 @@ from evidence.dqn import (
 )
 from evidence.store import MODULES, Sources, _skeleton, digest_of, evidence, experiments, path_of
 
-from policywerk.actors.dqn import Memory, Transition, between, dqn, lesson
+from policywerk.actors.dqn import Memory, Target, Transition, between, dqn, lesson
 from policywerk.building_blocks.losses import squared_error
 from policywerk.building_blocks.network import Network
 from policywerk.building_blocks.optimisers import SGD
@@ -187,25 +187,39 @@ def test_the_memory_keeps_the_newest():
 
 
 def test_a_lesson_by_hand():
-    online, target = (Network([2, 2], [identity], random.Random(s)) for s in (0, 1))
+    online, copied = (Network([2, 2], [identity], random.Random(s)) for s in (0, 1))
     online.load([[0.5, 0.1], [0.0, 0.0], [0.0, 0.0]])
-    target.load([[0.25, 0.75], [0.0, 0.0], [0.0, 0.0]])
+    copied.load([[0.25, 0.75], [0.0, 0.0], [0.0, 0.0]])
+    target = Target(copied)
     batch = [
-        Transition([1.0, 0.0], 0, 1.0, 0.5, [0.0, 0.0]),  # goal 1.375, error -0.875
-        Transition([0.0, 0.0], 1, -2.0, 0.0, [0.0, 0.0]),  # goal -2, error 2.1, slope 1
+        Transition((1.0, 0.0), 0, 1.0, 0.5, (0.0, 0.0)),  # goal 1.375, error -0.875
+        Transition((0.0, 0.0), 1, -2.0, 0.0, (0.0, 0.0)),  # goal -2, error 2.1, slope 1
     ]
     loss = lesson(online, target, SGD(online.parameters(), 1.0), batch)
     assert loss == pytest.approx((0.5 * 0.875**2 + 1.6) / 2)
     assert online.state()[0] == pytest.approx([0.5 + 0.4375, 0.1 - 0.5])
     assert online.state()[1] == pytest.approx([0.4375, 0.0])
-    assert target.state()[0] == [0.25, 0.75]
+    assert target.copy.state()[0] == [0.25, 0.75]
+
+
+def test_the_target_is_a_copy_and_is_asked_once_until_it_is_renewed(monkeypatch):
+    asked, forward = [], Network.forward
+    monkeypatch.setattr(Network, "forward", lambda self, x: asked.extend(x) or forward(self, x))
+    network = Network([2, 3], [identity], random.Random(0))
+    target, screens = Target(network), [(0.0, 1.0), (1.0, 0.0), (0.0, 1.0)]
+    first = forward(network, screens)[0]
+    network.parameters()[0][0] += 1.0
+    assert target.values(screens[:2]) == first[:2] and asked == screens[:2]
+    assert target.values([*screens, (1.0, 1.0)])[:3] == first and asked[2:] == [(1.0, 1.0)]
+    target.renew(network)
+    assert target.values(screens) == forward(network, screens)[0] != first
 
 
 def test_a_loss_that_is_not_finite_is_an_error():
     network = Network([1, 2], [identity], random.Random(0))
-    bad = [Transition([1.0], 0, math.inf, 0.0, [1.0])]
+    bad = [Transition((1.0,), 0, math.inf, 0.0, (1.0,))]
     with pytest.raises(FloatingPointError, match="smaller rate"):
-        lesson(network, network, SGD(network.parameters(), 0.1), bad, squared_error)
+        lesson(network, Target(network), SGD(network.parameters(), 0.1), bad, squared_error)
 
 
 def test_between():

@@ -14,7 +14,7 @@ from policywerk.building_blocks.optimisers import Adam, Optimiser
 from policywerk.primitives.activations import identity, relu
 from policywerk.primitives.randomness import argmax, below
 
-Pixels = Sequence[float]
+Pixels = tuple[float, ...]
 
 
 class Transition(NamedTuple):
@@ -27,18 +27,38 @@ class Transition(NamedTuple):
     after: Pixels
 
 
+class Target:
+    """A copy of a network, renewed now and then, which keeps what it has said."""
+
+    def __init__(self, network: Chain) -> None:
+        self.copy = deepcopy(network)
+        self.said: dict[Pixels, list[float]] = {}
+
+    def renew(self, network: Chain) -> None:
+        self.copy.load(network.state())
+        self.said.clear()
+
+    def values(self, screens: Sequence[Pixels]) -> list[list[float]]:
+        values = [self.said.get(screen, []) for screen in screens]
+        new = [i for i, said in enumerate(values) if not said]
+        outputs, _ = self.copy.forward([screens[i] for i in new])
+        for i, output in zip(new, outputs, strict=True):
+            values[i] = self.said[screens[i]] = output
+        return values
+
+
 LossFunction = Callable[[Sequence[float], Sequence[float]], Loss]
 
 
 def lesson(
     online: Chain,
-    target: Chain,
+    target: Target,
     optimiser: Optimiser,
     batch: Sequence[Transition],
     loss: LossFunction = huber,
 ) -> float:
     """Move the network towards the goals of a batch; the mean loss before."""
-    ahead, _ = target.forward([transition.after for transition in batch])
+    ahead = target.values([transition.after for transition in batch])
     seen = [transition.observation for transition in batch]
     values, memory = online.forward(seen)
     chosen = [q[t.action] for t, q in zip(batch, values, strict=True)]
@@ -126,7 +146,7 @@ def dqn(
     actions = env.action_space.n
     sizes = [len(observation), 32, actions]
     online = deepcopy(network) if network else Network(sizes, [relu, identity], rng)
-    target = deepcopy(online)
+    target = Target(online)
     optimiser = Adam(online.parameters(), rate=rate[0])
     memory = Memory(replay)
     step = 0
@@ -138,7 +158,8 @@ def dqn(
             action = below(actions, rng) if explores else argmax(online(observation), rng)
             after, reward, terminated, truncated, _ = env.step(action)
             discount = 0.0 if terminated else gamma
-            memory.add(Transition(observation, action, reward, discount, after))
+            seen, later = tuple(observation), tuple(after)  # which a dictionary can keep
+            memory.add(Transition(seen, action, reward, discount, later))
             observation, over = after, terminated or truncated
             total, length, step = total + reward, length + 1, step + 1
             if step > warm_up and step % every == 0:
@@ -146,7 +167,7 @@ def dqn(
                 drawn = memory.sample(batch, rng)
                 losses.append(lesson(online, target, optimiser, drawn, loss))
             if step % sync == 0:
-                target.load(online.state())
+                target.renew(online)
         observation, _ = env.reset()
         mean_loss = sum(losses) / len(losses) if losses else math.nan
         yield Episode(number, total, length, chance, mean_loss, deepcopy(online))

@@ -40,8 +40,8 @@ def matmul(a: Matrix, b: Matrix) -> list[list[float]]:
     b_columns = None
 
     @cache
-    def scaled(i: int, weight: float) -> list[float]:
-        return [weight * x for x in b[i]]
+    def scaled(i: int, weight: float) -> Sequence[float]:
+        return [weight * x for x in b[i]] if weight != 1.0 else b[i]
 
     for row in a:
         if len(row) != len(b):
