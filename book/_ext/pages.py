@@ -1,20 +1,23 @@
 """What a page of the site loads: nothing from another host, no more than it uses, and text first.
 
-Also the rule that makes a build trustworthy: it counts as done only when its pages are written
+Also the minus sign, which the numbers that come from cells have as a hyphen, and the rule that makes a build trustworthy: it counts as done only when its pages are written
 without a warning, and until then every page is made again.
 """
 
 from __future__ import annotations
 
 import hashlib
+import re
 import shutil
 from importlib.metadata import distribution
 from pathlib import Path
 from typing import Any
 
+from docutils import nodes
 from sphinx.application import ENV_PICKLE_FILENAME, Sphinx
 from sphinx.config import Config
 from sphinx.environment import BuildEnvironment
+from sphinx.transforms.post_transforms import SphinxPostTransform
 
 # The parts of MathJax that the book uses, and the fonts; the whole is eight times as large.
 MATHJAX = ["core", "input/tex-base", "output/chtml", "a11y/assistive-mml"]
@@ -37,6 +40,22 @@ FRONT_DOOR = """\
 <p><a href="{first}">{title}</a></p>
 </html>
 """
+
+
+class Minus(SphinxPostTransform):
+    """Give negative numbers in prose and tables their sign; code stays as it is."""
+
+    default_priority = 900  # the outputs of cells are in their places
+    hyphen = re.compile(r"(?<![\w.-])-(?=\d)")
+    as_written = (nodes.FixedTextElement, nodes.literal, nodes.math, nodes.raw)
+
+    def run(self, **kwargs: Any) -> None:
+        for text in list(self.document.findall(nodes.Text)):
+            above = text.parent
+            while above is not None and not isinstance(above, self.as_written):
+                above = above.parent
+            if above is None and self.hyphen.search(text):
+                text.parent.replace(text, nodes.Text(self.hyphen.sub("−", text)))
 
 
 def configure(app: Sphinx, config: Config) -> None:
@@ -136,6 +155,7 @@ def end_writing(app: Sphinx, error: Exception | None) -> None:
 def setup(app: Sphinx) -> dict[str, Any]:
     app.add_config_value("pages_assets", "", "html")
     app.add_config_value("pages_extensions", "", "env")
+    app.add_post_transform(Minus)
     app.connect("config-inited", configure, priority=900)
     app.connect("html-page-context", lighten, priority=900)
     app.connect("html-page-context", name_entries)

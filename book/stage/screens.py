@@ -1,11 +1,11 @@
-"""A pane for a small screen of pixels, real or dreamed, with the shadows that it throws."""
+"""Panes for a small screen of pixels, real or dreamed, and for the square that it shows."""
 
 from collections.abc import Sequence
 
 from matplotlib.figure import Figure
-from matplotlib.patches import Rectangle
+from matplotlib.patches import Circle, Rectangle
 
-from stage.palette import ESTIMATE, FAINT, MUTED, NOW
+from stage.palette import ESTIMATE, FAINT, MUTED, NOW, POLICY, REWARD
 from stage.panes import canvas_of
 
 STEPS = 8  # shades between dark and light: a film remembers every change of shade
@@ -64,3 +64,42 @@ class ScreenPane:
             row, column = mark
             left, top = self._corner
             self.mark.set_xy((left + column * self._cell, top + row * self._cell))
+
+
+class PointPane:
+    """A square from above: target, point, its way so far and its velocity, over the pixels' grid.
+
+    Places go from -edge to edge; `near` is the radius of the target, `pixel` the width of a pixel.
+    """
+
+    def __init__(
+        self, fig: Figure, edge: float, target: tuple[float, float], near: float, pixel: float
+    ) -> None:
+        canvas, width, height = canvas_of(fig)
+        self.title = canvas.text(2, 9, "", va="center")
+        room = min(width - SHADOW - 6, height - SHADOW - 24)  # as large as a ScreenPane's screen
+        self._edge, self._unit, self._corner = edge, room / (2 * edge), (2, 20)
+        for line in range(1, round(2 * edge / pixel)):
+            x, y = self._at((line * pixel - edge, line * pixel - edge))
+            canvas.plot([x, x], [20, 20 + room], color=FAINT, lw=0.5)
+            canvas.plot([2, 2 + room], [y, y], color=FAINT, lw=0.5)
+        canvas.add_patch(Rectangle((2, 20), room, room, fill=False, edgecolor=MUTED, linewidth=1))
+        canvas.add_patch(Circle(self._at(target), near * self._unit, fc=REWARD, ec="none"))
+        (self.way,) = canvas.plot([], [], color=MUTED, lw=1)
+        (self.speed,) = canvas.plot([], [], color=POLICY, lw=2, zorder=3)
+        self.point = canvas.add_patch(Circle((0, 0), 4, fc=NOW, ec="none", zorder=4))
+
+    def _at(self, place: Sequence[float]) -> tuple[float, float]:
+        x, y = (c + (p + self._edge) * self._unit for c, p in zip(self._corner, place, strict=True))
+        return x, y
+
+    def show(
+        self, title: str, way: Sequence[Sequence[float]], velocity: Sequence[float]
+    ) -> None:
+        """Show the places up to now, and where the velocity would carry the point in a second."""
+        self.title.set_text(title)
+        now = way[-1]
+        ahead = [p + v for p, v in zip(now, velocity, strict=True)]
+        self.way.set_data(*zip(*map(self._at, way), strict=True))
+        self.speed.set_data(*zip(self._at(now), self._at(ahead), strict=True))
+        self.point.set_center(self._at(now))

@@ -18,6 +18,7 @@ from typing import Any
 from urllib.parse import unquote, urljoin, urlsplit
 
 import pytest
+from bs4 import BeautifulSoup
 
 import tangle
 
@@ -280,6 +281,14 @@ def test_every_link_leads_somewhere():
 def test_an_id_is_given_once(path):
     ids = Links((SITE / path).read_text(encoding="utf-8")).ids
     assert [name for name, count in ids.items() if count > 1] == []
+
+
+@every_page
+def test_negative_numbers_have_a_minus_sign(path):
+    page = BeautifulSoup((SITE / path).read_text(encoding="utf-8"), "html.parser").body
+    for part in page.select("pre, code, svg, script, .math"):
+        part.decompose()
+    assert re.findall(r"(?<![\w.-])-\d.*", page.get_text()) == []
 
 
 # --- The chapter with mathematics and a film -------------------------------------------------
