@@ -15,7 +15,7 @@ import pytest
 from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 from stage import palette
-from stage.chart import chart, figure, name_ends
+from stage.chart import chart, name_ends
 from stage.film import Film, Still
 from stage.palette import ESTIMATE, LOSS, NOW, ROLES
 from stage.panes import BackupPane, GridPane, TracePane, number, three_panes
@@ -485,7 +485,7 @@ def test_the_style_sheet_sets_the_tones_of_the_palette():
 
 
 def test_the_point_is_where_it_is_told_to_be_and_points_where_it_goes():
-    pane = PointPane(figure(4, 3), 2.0, (1.0, -1.0), 0.1, 0.25)
+    pane = PointPane(Figure((4, 3)), 2.0, (1.0, -1.0), 0.1, 0.25)
     pane.show("now", [(-2.0, -2.0), (0.0, 0.0)], (1.0, 0.0))
     (left, top), (x, y) = pane.way.get_xydata()
     assert (left, top) == (2, 20) and pane.point.get_center() == (x, y)

@@ -1,7 +1,8 @@
 """What a page of the site loads: nothing from another host, no more than it uses, and text first.
 
-Also the minus sign, which the numbers that come from cells have as a hyphen, and the rule that makes a build trustworthy: it counts as done only when its pages are written
-without a warning, and until then every page is made again.
+Also the minus sign, which the numbers that come from cells have as a hyphen. And the rule that
+makes a build trustworthy: it counts as done only when its pages are written without a warning, and
+until then every page is made again.
 """
 
 from __future__ import annotations

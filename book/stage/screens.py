@@ -93,9 +93,7 @@ class PointPane:
         x, y = (c + (p + self._edge) * self._unit for c, p in zip(self._corner, place, strict=True))
         return x, y
 
-    def show(
-        self, title: str, way: Sequence[Sequence[float]], velocity: Sequence[float]
-    ) -> None:
+    def show(self, title: str, way: Sequence[Sequence[float]], velocity: Sequence[float]) -> None:
         """Show the places up to now, and where the velocity would carry the point in a second."""
         self.title.set_text(title)
         now = way[-1]
