@@ -335,21 +335,24 @@ def test_the_check_finds_a_wrong_slope_and_leaves_the_numbers_alone():
 # ---------------------------------------------------------------- optimisers
 
 
-def reference(kind, start, gradients):
+def reference(kind, start, gradients, beta1, beta2):
     """The rule as its paper writes it, in numpy."""
     x, m, v = np.array(start), np.zeros_like(start), np.zeros_like(start)
     for t, g in enumerate(gradients, 1):
         if kind == "adam":
-            m, v = 0.9 * m + 0.1 * g, 0.999 * v + 0.001 * g * g
-            x = x - 0.01 * (m / (1 - 0.9**t)) / (np.sqrt(v / (1 - 0.999**t)) + 1e-8)
+            m, v = beta1 * m + (1 - beta1) * g, beta2 * v + (1 - beta2) * g * g
+            x = x - 0.01 * (m / (1 - beta1**t)) / (np.sqrt(v / (1 - beta2**t)) + 1e-8)
         else:
             m = (0.8 if kind == "momentum" else 0.0) * m - 0.01 * g
             x = x + m
     return x
 
 
-@pytest.mark.parametrize("kind", ["plain", "momentum", "adam"])
-def test_optimisers_take_the_steps_of_their_papers(kind):
+@pytest.mark.parametrize(
+    ("kind", "beta1", "beta2"),
+    [("plain", 0, 0), ("momentum", 0, 0), ("adam", 0.9, 0.999), ("adam", 0.0, 0.99)],
+)
+def test_optimisers_take_the_steps_of_their_papers(kind, beta1, beta2):
     rng = random.Random(3)
     rows = [[1.0, -2.0, 0.5], [3.0]]
     start = [x for row in rows for x in row]
@@ -359,9 +362,10 @@ def test_optimisers_take_the_steps_of_their_papers(kind):
     optimiser = {
         "plain": lambda: SGD(rows, 0.01),
         "momentum": lambda: SGD(rows, 0.01, momentum=0.8),
-        "adam": lambda: Adam(rows, 0.01),
+        "adam": lambda: Adam(rows, 0.01, beta1, beta2),
     }[kind]()
     for g in gradients:
         optimiser.step([g[:3], g[3:]])
     got = [x for row in rows for x in row]
-    assert got == pytest.approx(reference(kind, start, np.array(gradients)), rel=1e-12)
+    expected = reference(kind, start, np.array(gradients), beta1, beta2)
+    assert got == pytest.approx(expected, rel=1e-12)

@@ -63,11 +63,11 @@ class Adam:
                     means[i] = mean = beta1 * means[i] + rest1 * slope
                     squares[i] = square = beta2 * squares[i] + rest2 * slope * slope
                     row[i] -= rate * mean / (sqrt(square) + epsilon)
-            elif any(means):
-                for i, mean in enumerate(means):
-                    means[i] = mean = beta1 * mean
+            elif any(means) or any(squares):
+                for i, number in enumerate(row):
+                    means[i] = mean = beta1 * means[i]
                     squares[i] = square = beta2 * squares[i]
-                    row[i] -= rate * mean / (sqrt(square) + epsilon)
+                    row[i] = number - rate * mean / (sqrt(square) + epsilon)
 
 
 def clipped(gradients: Rows, most: float) -> Rows:
