@@ -87,7 +87,7 @@ class PointPane:
         canvas.add_patch(Circle(self._at(target), near * self._unit, fc=REWARD, ec="none"))
         (self.way,) = canvas.plot([], [], color=MUTED, lw=1)
         (self.speed,) = canvas.plot([], [], color=POLICY, lw=2, zorder=3)
-        self.point = canvas.add_patch(Circle((0, 0), 4, fc=NOW, ec="none", zorder=4))
+        self.point = canvas.add_patch(Circle((0, 0), 3, fc=NOW, ec="none", zorder=4))
 
     def _at(self, place: Sequence[float]) -> tuple[float, float]:
         x, y = (c + (p + self._edge) * self._unit for c, p in zip(self._corner, place, strict=True))
