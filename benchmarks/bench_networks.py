@@ -25,8 +25,9 @@ from policywerk.building_blocks.optimisers import Adam
 from policywerk.primitives.randomness import argmax, below
 from policywerk.world.breakout import Breakout
 
-GAMMA, RATE = 0.95, 0.002
-LESSONS = 200 // 3  # from one renewal to the next: one every 3 of 200 steps
+USUAL = dqn.__kwdefaults__
+GAMMA, (RATE, _) = USUAL["gamma"], USUAL["rate"]
+LESSONS = USUAL["sync"] // USUAL["every"]  # from one renewal to the next
 TARGET = 15.0 if sys.version_info >= (3, 12) else 12.0  # of a lesson in a run, against (a)
 
 
@@ -129,15 +130,15 @@ def errors(batch, values, ahead):
 def of_a_run(rng):
     """The network in the middle of a run, and what is drawn from its memory."""
     *_, episode = dqn(Breakout(), rng=rng, steps=6_000)
-    memory, world, network = Memory(3_000), Breakout(), episode.network
+    memory, world, network = Memory(USUAL["replay"]), Breakout(), episode.network
     screen, _ = world.reset(seed=0)
-    for _ in range(3_000):
+    for _ in range(memory.size):
         explores = rng.random() < episode.epsilon
         action = below(3, rng) if explores else argmax(network(screen), rng)
         after, reward, terminated, _, _ = world.step(action)
         memory.add(Transition(screen, action, reward, 0.0 if terminated else GAMMA, after))
         screen = world.reset()[0] if world.over else after
-    return network, [memory.sample(16, rng) for _ in range(LESSONS)]
+    return network, [memory.sample(USUAL["batch"], rng) for _ in range(LESSONS)]
 
 
 def best_of(jobs, rounds=40):
@@ -145,10 +146,10 @@ def best_of(jobs, rounds=40):
 
     The jobs take turns in each round, so that all meet the same weather.
     """
-    times = {name: [math.inf] * len(tasks) for name, tasks in jobs.items()}
+    times = {name: [math.inf] * len(work) for name, work in jobs.items()}
     for _ in range(rounds):
-        for name, tasks in jobs.items():
-            for i, task in enumerate(tasks):
+        for name, work in jobs.items():
+            for i, task in enumerate(work):
                 started = time.process_time()
                 task()
                 times[name][i] = min(times[name][i], time.process_time() - started)
