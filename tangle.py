@@ -18,8 +18,6 @@ import argparse
 import ast
 import contextlib
 import difflib
-import gc
-import hashlib
 import io
 import json
 import os
@@ -33,16 +31,9 @@ import zipfile
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from functools import lru_cache, partial
-from itertools import chain, dropwhile, groupby, pairwise, takewhile
+from itertools import chain, groupby, pairwise, takewhile
 from pathlib import Path, PurePosixPath
 from typing import NamedTuple
-
-import markdown_it
-
-try:
-    import fcntl
-except ImportError:  # Windows has no such lock; keep two runs apart yourself there
-    fcntl = None  # type: ignore[assignment]
 
 
 class Problem(NamedTuple):
@@ -70,20 +61,19 @@ class Line(NamedTuple):
     indent: int = 0  # columns that references have added
     part: Listing | None = None
     seam: str = ""  # before this row the part begins <, ends >, or goes on | below a fragment
+    all: tuple[tuple[str, int], ...] = ()  # of an import, the chapter lines that ask for it
 
 
 @dataclass(frozen=True, eq=False)
 class Listing:
-    """A fence that is code of the package, and the lines where its docstring and imports end."""
+    """A fence that is code of the package: its row, its lines, and where its head ends."""
     chapter: str
-    line: int  # the row of the fence
-    first: int  # the row of the first line of code
+    line: int
     file: str | None
     name: str | None
     lines: list[str]
-    doc: int
-    stop: int  # behind the last import
-    rest: int  # the first line that is neither import nor blank
+    doc: int  # how many lines its docstring has
+    rest: int  # how many come before the first that is no import
     imports: list[Line]  # one for each name
     items: list[Line] = field(default_factory=list)  # what a file gets from it, and the seams
 
@@ -113,22 +103,26 @@ ROW = re.compile(r"[^\r\n]*(?:\r\n?|\n)|[^\r\n]+$")
 REFERENCE = re.compile(r"^( *)<<([^<>]+)>> *$")
 ATTRIBUTE = re.compile(r"""(?<!\S)(?:file=((?:[\w-][\w.-]*/)*[\w-][\w.-]*\.py)|"""
                        r"""name=(?:"([^"<>]+)"|'([^'<>]+)'|([^\s"'<>]+)))(?!\S)""")
-LISTING = re.compile(
-    r"(?:[ \t>*+-]|\d+[.)])*(?:`{3,}|~{3,}) *(?:py|python|python3)\s+(?:file|name)=", re.I)
-PLACED = re.compile(r"(?:`{3,}|~{3,}) *python\s")
-COLONS = re.compile(r" {0,3}:{3,}(.*)")
 DIRECTIVE = re.compile(r"\{(?!code|sourcecode|math|raw|literal)")  # one that holds Markdown
-MARKDOWN = markdown_it.MarkdownIt("commonmark")
-MARKDOWN.core.ruler.enableOnly(["normalize", "block"])
-KEPT = Path(__file__).with_name(".tangle") / "markdown"
-MADE_BY = Path(__file__).read_text("utf-8") + markdown_it.__version__
+COLONS = re.compile(r" {0,3}:{3,}(.*)")
+FENCE = r"(?:[ \t>*+-]|\d+[.)])*(?:`{3,}(?!.*`)|~{3,})"  # in a list or a quotation, perhaps
+LISTING = re.compile(FENCE + r" *(?:py|python|python3)\s+(?:file|name)=", re.I)
+END = r"(?:(?(inset)\ *|\ {0,3})(?P=mark)(?P=char)*[ \t]*$)"
+BLOCK = re.compile(rf"""^(?:  # a fence, or one behind the mark of a list, or HTML
+    (?P<inset>\ +)?(?P<mark>(?P<char>[`~])(?>(?P=char){{2,}}))(?!(?<=`).*`)(?P<info>.*)\n
+    (?P<code>(?:(?!{END}).*\n)*+)(?P<end>{END})?
+  | (?P<behind>\ *(?:\t|[*+-][ \t]|\d+[.)][ \t]){FENCE}.*)
+  | [ \t>*+\d.)-]*<(?:
+        (?=!--)(?s:.*?)(?:-->|\Z) | \?(?s:.*?)(?:\?>|\Z) | !\[CDATA\[(?s:.*?)(?:\]\]>|\Z)
+      | !(?s:.*?)(?:>|\Z)
+      | (?:script|pre|style|textarea)\b(?s:.*?)(?:</(?:script|pre|style|textarea)>|\Z)
+      | /?[a-z][\w-]*(?=[\s/>])(?:.*\S.*\n)*+
+    ).*)$""", re.I | re.M | re.X)
 
 
 def split(text: str) -> list[str]:
     """A text's lines, whatever their ends, without a byte order mark."""
     return [row.rstrip("\r\n") for row in ROW.findall(text.removeprefix("\ufeff"))]
-
-
 def read_info(info: str) -> dict[str, str]:
     """The attributes after ```python: file=, name= or both; {} for an ordinary block."""
     found = ATTRIBUTE.findall(info)
@@ -140,64 +134,57 @@ def read_info(info: str) -> dict[str, str]:
     return given
 
 
-def blocks(chapter: str, text: str) -> list[list]:
-    """The fences and what is shown as it stands: kind, first row, last, level, markup and info.
-
-    To read Markdown takes most of a run's time, so what it says is kept in .tangle/, under a seal
-    that holds for this text and this program only. A file that is broken or gone does not matter.
-    """
-    def seal(data: str) -> str:
-        sealed = "\0".join([MADE_BY, text, data]).encode("utf-8", "surrogatepass")
-        return hashlib.sha256(sealed).hexdigest()
-
-    path, kept, data = KEPT / f"{chapter.replace('/', '-')}.json", "", ""
-    with contextlib.suppress(OSError, ValueError):
-        kept, _, data = path.read_text("ascii").partition("\n")
-    if kept != seal(data):
-        tokens = [x for x in MARKDOWN.parse(text) if x.type in ("fence", "code_block") or (
-            x.type == "html_block" and x.content.lstrip().startswith("<!--"))]
-        data = json.dumps([[x.type, x.map[0] + 1, x.map[1], x.level, x.markup, x.info]
-                           for x in tokens])
-        with contextlib.suppress(OSError, ValueError):
-            path.parent.mkdir(parents=True, exist_ok=True)
-            path.write_text(f"{seal(data)}\n{data}", "ascii")
-    return json.loads(data)
+def indentation(text: str) -> int:
+    return len(text) - len(text.lstrip())
 
 
 def find_listings(chapter: str, text: str) -> tuple[list[Listing], list[tuple[int, str]]]:
-    """The listings of a chapter, and what is wrong with its fences, by row."""
-    lines, listings = split(text), []
+    """The listings of a chapter, and what is wrong with its fences, by row.
+
+    No more of Markdown is read than this needs: where it would take more to tell what a fence
+    is, in a list or in HTML, a plainer form is asked for. So what is found is what Markdown finds.
+    """
+    lines, listings, depth = split(text), [], 0  # of MyST's ::: blocks
     wrong = [(row, "bytes that are not UTF-8; save the file as UTF-8")
              for row, line in enumerate(lines, 1) if re.search("[\udc80-\udcff]", line)][:1]
-    top: set[int] = set()  # the rows where fences begin at top level
-    shown: set[int] = set()  # the rows that are shown as they stand
-    for kind, row, last, level, markup, words in blocks(chapter, "\n".join(lines)):
-        language, info = (*words.split(None, 1), "", "")[:2]
-        if kind != "fence" or not DIRECTIVE.match(language):
-            shown.update(range(row + (kind == "fence"), last + 1))
-        if kind != "fence" or level:
-            continue
-        top.add(row)
-        code = lines[row:last - 1]
-        if last == row or not re.fullmatch(rf" *{markup}+[ \t]*", lines[last - 1]):
-            wrong.append((row, f"this fence is never closed; end it with a line {markup}"))
-        elif language.lower() in ("py", "python", "python3") and info:
+    outside, top = dict(enumerate(lines, 1)), set()  # of what is shown as it stands; the listings
+    whole = "".join(f"{line}\n" for line in lines)
+    for block in BLOCK.finditer(whole):
+        row = whole.count("\n", 0, block.start()) + 1
+        code = lines[row:row + block[0].count("\n") - bool(block["mark"])]
+        language, info = (*(block["info"] or "").split(None, 1), "", "")[:2]
+        inset, end = block["inset"] or "", block["end"]
+        if language == "python" and not inset:
+            top.add(row)
+        if not DIRECTIVE.match(language):
+            for i in range(row + (block[0][0] != "<"), row + len(code) + 1):
+                outside.pop(i, None)
+        if (inset or block["behind"]) and LISTING.match(lines[row - 1]):
+            pass  # as is told below
+        elif block["behind"]:
+            wrong.append((row, "a fence begins a line of its own; write it so"))
+        elif not block["mark"]:
+            wrong += [(i, "this is inside HTML; write an empty line above it")
+                      for i, line in enumerate(code, row + 1)
+                      if re.match(FENCE, line) and not block[0].startswith("<!--")]
+        elif not end or (inset and (indentation(end) != len(inset) or any(
+                line.strip() and not line.startswith(inset) for line in code))):
+            wrong.append((row, "this fence is never closed; end it with a line "
+                          f"{inset}{block['mark']}"))
+        elif language == "python" and info and not inset:
             wrong += [(i, "a tab in the indentation; use spaces")
                       for i, line in enumerate(code, row + 1) if re.match(r" *\t", line)]
             try:
                 given = read_info(info)
                 file, name = given.get("file"), given.get("name")
-                head = read_head(code, bool(file), chapter, row + 1)
-                listings.append(Listing(chapter, row, row + 1, file, name, code, *head))
+                listings.append(Listing(chapter, row, file, name, code, *read_head(
+                    code, bool(file), chapter, row + 1)))
             except ValueError as error:
                 wrong.append((row, str(error)))
-    depth = 0  # of MyST's ::: blocks, which CommonMark does not know
-    for row, line in enumerate(lines, 1):
-        if row in shown:
-            continue
+    for row, line in outside.items():
         if match := COLONS.match(line):
             depth = max(0, depth + (1 if match[1].strip() else -1))
-        elif LISTING.match(line) and (depth or row not in top or not PLACED.match(line)):
+        elif LISTING.match(line) and (depth or row not in top):
             wrong.append((row, "a listing begins with ```python at the left margin, "
                           "inside no other block; write it so"))
     return listings, wrong
@@ -206,51 +193,46 @@ def find_listings(chapter: str, text: str) -> tuple[list[Listing], list[tuple[in
 # ------------------------------------------------------------ from listings to files
 
 STRING = re.compile(r'[rR]?("""|\'\'\')(?s:.*?)\1.*\n')
-IMPORTS = re.compile(r"(?:[ \t]*\n|import [^;\\\n]*\n|from [^;\\(\n]*(?:\([^)]*\))?[^;\\\n]*\n)*")
+IMPORTS = re.compile(r"(?:[ \t]*\n|import [^;\\\n#]*\n|"
+                     r"from [^;\\(\n#]*+(?:\([^)#]*+\))?[ \t]*\n)*+")
+NOT_PYTHON = "not valid Python"
 DEFINITION = re.compile(r" *(?:(?:async +)?def|class)\b| *@")
 CONTINUES = re.compile(r" *(?:[)\]}]|(?:else|elif|except|finally)\b)")
 
 
 def read_head(lines: list[str], docstring: bool, chapter: str = "", first: int = 1) -> tuple:
-    """Where the docstring ends, the imports, and blank lines after them; the imported names."""
-    text = "".join(f"{line}\n" for line in lines)
+    """How many lines its docstring has, how many come before its body, and its imports, by name."""
+    text, imports = "".join(f"{line}\n" for line in lines), []
     match = STRING.match(text) if docstring else None
-    doc, imports, stop = match[0].count("\n") if match else 0, [], 0
+    doc = match[0].count("\n") if match else 0
     block = IMPORTS.match(text, match.end() if match else 0)[0]
     try:
         for node in ast.parse(block).body:
             before = ast.unparse(node).partition("import ")[0]
-            names = [f"{before}import {ast.unparse(name)}" for name in node.names]
-            start, stop = node.lineno - 1, node.end_lineno
-            written = "\n".join(block.split("\n")[start:stop])
-            names = [written] if "#" in written else names
-            imports += [Line(name, chapter, first + doc + start) for name in names]
+            imports += [Line(f"{before}import {ast.unparse(name)}", chapter,
+                             first + doc + node.lineno - 1) for name in node.names]
     except (SyntaxError, ValueError, RecursionError, MemoryError):
-        return doc, doc, doc, []
-    return doc, doc + stop, doc + block.count("\n"), imports
-
-
-def indentation(text: str) -> int:
-    return len(text) - len(text.lstrip())
+        return doc, doc, []
+    return doc, doc + block.count("\n"), imports
 
 
 def unfold(part: Listing, stands: dict[int, list[Listing]], indent: int = 0) -> Iterator[Line]:
     """The lines of a listing, without its imports, and what stands for its references."""
-    yield Line("", part.chapter, part.first + part.rest, indent, part, "<")
-    for row, text in enumerate(part.lines, part.first):
+    yield Line("", part.chapter, part.line + 1 + part.rest, indent, part, "<")
+    for row, text in enumerate(part.lines, part.line + 1):
         if row in stands:
             for piece in stands[row]:
                 yield from unfold(piece, stands, indent + indentation(text))
             yield Line("", part.chapter, row + 1, indent, part, "|")
-        elif not part.doc <= row - part.first < part.rest:
+        elif not part.doc <= row - part.line - 1 < part.rest:
             text = " " * indent + text if text.strip() else text
             yield Line(text, part.chapter, row, indent, part)
-    yield Line("", part.chapter, part.first + len(part.lines), indent, part, ">")
+    yield Line("", part.chapter, part.line + 1 + len(part.lines), indent, part, ">")
 
 
 @lru_cache(maxsize=400)
-def read_chapter(chapter: str, text: str) -> tuple[list[Listing], list[Problem], set[str]]:
-    """The listings of a chapter, unfolded, what is wrong with them, and the fragments in use.
+def read_chapter(chapter: str, text: str) -> tuple[list[Listing], list[Problem]]:
+    """The listings of a chapter, unfolded, and what is wrong with them.
 
     A fragment stands in the chapter that defines it, so what others say does not matter here.
     """
@@ -262,7 +244,7 @@ def read_chapter(chapter: str, text: str) -> tuple[list[Listing], list[Problem],
             fragments.setdefault(part.name, []).append(part)
         if part.name and part.file:
             uses.setdefault(part.name, []).insert(0, (part.line, None))
-        for row, line in enumerate(part.lines, part.first):
+        for row, line in enumerate(part.lines, part.line + 1):
             if match := REFERENCE.match(line):
                 uses.setdefault(match[2].strip(), []).append((row, part.name))
     for name, [(row, user), *again] in uses.items():
@@ -272,13 +254,15 @@ def read_chapter(chapter: str, text: str) -> tuple[list[Listing], list[Problem],
             wrong.append((row, f"<<{name}>> is not defined in this chapter; {cure}"))
         wrong += [(other, f"<<{name}>> is used a second time, first at {chapter}:{row}; "
                    "make it a function, or write it out here") for other, _ in again]
-        users = [name]
+        users = {name: 0}  # in order
         while user and user not in users:
-            users.append(user)
+            users[user] = 0
             user = uses[user][0][1] if user in uses else None
         if user == name == next(x for x in uses if x in users):  # once for each cycle
-            way = " -> ".join([name, *users[::-1]])
+            way = " -> ".join([name, *[*users][::-1]])
             wrong.append((row, f"<<{name}>> uses itself: {way}; take one link out"))
+    wrong += [(part.line, f"fragment <<{name}>> is never used; write <<{name}>> where it belongs, "
+               "or remove it") for name in fragments.keys() - uses for part in fragments[name]]
     stands = {row: fragments[name] for name, [(row, _), *_] in uses.items() if name in fragments}
     for part in listings:
         try:
@@ -287,7 +271,7 @@ def read_chapter(chapter: str, text: str) -> tuple[list[Listing], list[Problem],
         except RecursionError:
             wrong.append((part.line, "fragments are nested too deep below this listing; "
                           "write some of them out"))
-    return listings, [Problem(chapter, row, message) for row, message in wrong], set(uses)
+    return listings, [Problem(chapter, row, message) for row, message in wrong]
 
 
 def import_lines(imports: list[Line], own: frozenset[str]) -> list[Line]:
@@ -297,7 +281,7 @@ def import_lines(imports: list[Line], own: frozenset[str]) -> list[Line]:
         top = module.partition(".")[0]
         section = (top != "__future__", not top, top in own,
                    top in own or top not in sys.stdlib_module_names)
-        joins = kind == "from" and len(names) == 2 and "#" not in line.text
+        joins = len(names) == 2 and names[0] == "import"
         return section, kind == "from", module, "" if joins else line.text
 
     def rank(name: str) -> tuple:
@@ -308,18 +292,19 @@ def import_lines(imports: list[Line], own: frozenset[str]) -> list[Line]:
     for _, section in groupby(sorted(imports, key=place), lambda line: place(line)[0]):
         lines += [Line("")] * bool(lines)
         for (_, _, module, text), group in groupby(section, place):
-            same = list(group)
-            names = sorted({line.text.split()[-1] for line in same}, key=rank)
-            text = text or f"from {module} import {', '.join(names)}"
-            if len(text) > 100 and "#" not in text:
-                text = "\n    ".join([f"from {module} import (", *(f"{x}," for x in names)]) + "\n)"
-            lines += [same[0]._replace(text=line) for line in text.split("\n")]
+            asked = list(group)
+            names = sorted({line.text.split()[-1] for line in asked}, key=rank)
+            one = text or f"from {module} import {', '.join(names)}"
+            if not text and len(one) > 100:
+                one = "\n    ".join([f"from {module} import (", *(f"{x}," for x in names)]) + "\n)"
+            places = tuple((line.chapter, line.row) for line in asked)
+            lines += [asked[0]._replace(text=line, all=places) for line in one.split("\n")]
     return lines
 
 
 @lru_cache(maxsize=4000)
-def join(parts: tuple[Listing, ...], own: frozenset[str]) -> tuple[list, list]:
-    """A file of these listings and its seams, spaced as a careful person does it."""
+def join(parts: tuple[Listing, ...], own: frozenset[str]) -> tuple[list, list, list[Problem]]:
+    """A file of these listings, spaced as a careful person does it; its seams; is it Python?"""
     seam, *body = [item for part in parts for item in part.items]
     inside = dict.fromkeys(item.part for item in [seam, *body])
     imports = import_lines([name for part in inside for name in part.imports], own)
@@ -338,7 +323,7 @@ def join(parts: tuple[Listing, ...], own: frozenset[str]) -> tuple[list, list]:
                 gap += [Line("")] * (blank_lines(out, items[n:], "><" in border) - len(gap))
             out += [*gap, item]
             gap, border = [], ""
-    return out, seams
+    return out, seams, not_python(out)
 
 
 def blank_lines(before: list[Line], after: list[Line], beside: bool) -> int:
@@ -360,8 +345,7 @@ def nearest(lines: list[Line], i: int) -> Line:
     return next((line for line in [*lines[i:], *lines[:i][::-1]] if line.row), Line(""))
 
 
-@lru_cache(maxsize=400)
-def not_python(lines: tuple[Line, ...]) -> list[Problem]:
+def not_python(lines: list[Line]) -> list[Problem]:
     """The first reason why these lines are not Python, if they are not, where it stands."""
     if any(REFERENCE.match(line.text) for line in lines):
         return []  # it is not whole, which is another problem
@@ -371,48 +355,44 @@ def not_python(lines: tuple[Line, ...]) -> list[Problem]:
     except (SyntaxError, ValueError, RecursionError, MemoryError, OverflowError) as error:
         near = nearest(lines, (getattr(error, "lineno", None) or len(lines)) - 1)
         reason = str(getattr(error, "msg", error)).partition(" on line ")[0]
-        return [Problem(near.chapter, near.row, f"not valid Python: {reason}; mend it here")]
+        return [Problem(near.chapter, near.row, f"{NOT_PYTHON}: {reason}; mend it here")]
     return []
 
 
 def assemble(texts: dict[str, str]) -> Book:
     """Everything that follows from the chapters' texts alone."""
-    book, used, parts = Book(texts), set(), {}
+    book, parts = Book(texts), {}
     for chapter, text in texts.items():
-        listings, problems, names = read_chapter(chapter, text)
+        listings, problems = read_chapter(chapter, text)
         book.listings += listings
         book.problems += problems
-        used |= names
     for part in book.listings:
         if part.items:
             parts.setdefault(part.file, []).append(part)
-    book.problems += mistakes(book.listings, used)
+    book.problems += mistakes(book.listings)
     book.own = frozenset(re.split(r"[/.]", file)[0] for file in parts)
     for file, listings in parts.items():
-        book.files[file], book.seams[file] = join(tuple(listings), book.own)
+        book.files[file], book.seams[file], problems = join(tuple(listings), book.own)
         book.plain[file] = [line.text for line in book.files[file]]
+        book.problems += problems
     return book
 
 
-def mistakes(listings: list[Listing], used: set[str]) -> Iterator[Problem]:
+def mistakes(listings: list[Listing]) -> Iterator[Problem]:
     """What is wrong with the names of fragments and files in the whole book."""
     defined: dict[str, Listing] = {}
     spelled: dict[str, str] = {}
     for part in listings:
-        wrong = partial(Problem, part.chapter, part.line)
-        if part.name and part.name not in used:
-            yield wrong(f"fragment <<{part.name}>> is never used; write <<{part.name}>> where it "
-                        "belongs, or remove it")
         first = defined.setdefault(part.name, part)
         if part.name and first.chapter != part.chapter:
-            yield wrong(f"fragment <<{part.name}>> is already defined in {first.chapter}:"
-                        f"{first.line}; give one of the two another name")
+            yield Problem(part.chapter, part.line, f"fragment <<{part.name}>> is already defined "
+                          f"in {first.chapter}:{first.line}; give one of the two another name")
         folders = [f"{folder}/" for folder in PurePosixPath(part.file or "").parents]
         for place in [part.file or "", *folders][:-1]:
             known = spelled.setdefault(place.casefold().rstrip("/"), place)
             if known != place:
-                yield wrong(f"src/{place} and src/{known} cannot both be there on every system; "
-                            "rename one")
+                yield Problem(part.chapter, part.line, f"src/{place} and src/{known} cannot both "
+                              "be there on every system; rename one")
 
 
 # ------------------------------------------------------------ from an edited file to its chapters
@@ -457,16 +437,17 @@ def changes(old: list[str], new: list[str]) -> list[list[int]]:
                       if old[n] != new[n + k - i]]
         elif tag != "equal":
             blanks = same(old[i:j], new[k:m])
-            found.append([i + blanks, j, k + blanks, m])
+            after = same(old[i + blanks:j][::-1], new[k + blanks:m][::-1])
+            found.append([i + blanks, j - after, k + blanks, m - after])
     return found
 
 
-def ways(book: Book, file: str, i: int, j: int, new: list[str]) -> Iterator[list[Edit]]:
-    """Edits that could make the lines i to j of a file new, the best first.
+def placed(book: Book, file: str, i: int, j: int, new: list[str]) -> list[Edit]:
+    """The edits that make the lines i to j of a file new; none if there is no place for them.
 
-    Lines go to the listing whose lines they replace or follow, and lines between two listings to
-    the end of the earlier one, or if that does not give the file back, to a place from there to
-    the later.
+    Lines stand in for those that they replace. New ones go behind the line above them, or where
+    a listing ends or begins there, to the first place that is indented no deeper than they are;
+    but to the line below, if only from that above an empty line parts them.
     """
     lines, old = book.files[file], book.plain[file]
     starts = [i] if new else [  # of lines that repeat, take away those of as few listings as can be
@@ -474,20 +455,18 @@ def ways(book: Book, file: str, i: int, j: int, new: list[str]) -> Iterator[list
     owned = min(([x for x in lines[n:n + j - i] if x.row] for n in starts),
                 key=lambda owned: len({x.part for x in owned}))
     gone = [(x.chapter, x.row, x.row + 1, []) for x in owned]
-    if not new:
-        yield gone
-    elif len({x.part for x in owned}) < 2:
-        start = next((n for n in range(i, 0, -1) if old[n - 1].strip()), 0)
-        spots = [x._replace(row=x.row + 1) for x in owned or lines[:start] if x.row][-1:]
-        spots += [seam for n, seam in book.seams[file] if start <= n <= j]
-        below = [*dropwhile(lambda text: not text.strip(), new),
-                 *takewhile(lambda text: not text.strip(), old[j:])]
-        for chapter, row, indent in dict.fromkeys((x.chapter, x.row, x.indent) for x in spots):
-            for some in new, below:  # with the blank lines above, or with those below
-                if not any(text[:indent].strip() for text in some):
-                    yield [*gone, (chapter, row, row, [text[indent:] for text in some])]
-    if new and (tail := same(old[i:j][::-1], new[::-1])):
-        yield from ways(book, file, i, j - tail, new[:-tail])
+    if not new or len({x.part for x in owned}) > 1:
+        return [] if new else gone
+    start = next((n for n in range(i, 0, -1) if old[n - 1].strip()), 0)
+    spots = [x._replace(row=x.row + 1) for x in owned or lines[:start] if x.row][-1:]
+    spots += [seam for n, seam in book.seams[file] if start <= n <= j]
+    if not owned and i == j < len(old) and start < i and new[0].strip() and lines[j].row and (
+            indentation(new[0]) == indentation(old[j])):
+        spots = [lines[j]]
+    for x in spots:
+        if not any(text[:x.indent].strip() for text in new):
+            return [*gone, (x.chapter, x.row, x.row, [text[x.indent:] for text in new])]
+    return []
 
 
 def move_imports(book: Book, file: str, now: list[str]) -> Iterator[Edit]:
@@ -497,51 +476,45 @@ def move_imports(book: Book, file: str, now: list[str]) -> Iterator[Edit]:
     """
     parts = book.inside(file)
     wanted = [line.text for line in read_head(now[1:], True)[-1]]
-    names = {part: [line.text for line in part.imports if line.text in wanted] for part in parts}
-    modules = {part: [line.text.split()[1] for line in part.imports] for part in parts}
-    known = {line.text for part in parts for line in part.imports}
-    for name in dict.fromkeys(wanted):
-        if name not in known:
-            home = max(parts, key=lambda part: (
-                name.split()[1] in modules[part], bool(modules[part])))
-            names[home].append(name)
+    had = {part: [line.text for line in part.imports] for part in parts}
+    names = {part: [name for name in had[part] if name in wanted] for part in parts}
+    known = set(chain(*had.values()))
+    for name in dict.fromkeys(name for name in wanted if name not in known):
+        home = max(parts, key=lambda part: (
+            name.split()[1] in [line.split()[1] for line in had[part]], bool(had[part])))
+        names[home].append(name)
     for part, mine in names.items():
-        if mine != [line.text for line in part.imports]:
+        if mine != had[part]:
             lines = [line.text for line in import_lines([Line(name) for name in mine], book.own)]
-            if lines:
-                lines = [""] * bool(part.doc) + lines + [""] * (part.rest == part.doc)
-            stop = part.stop if lines or part.doc else part.rest
-            yield part.chapter, part.first + part.doc, part.first + stop, lines
+            head, start = part.lines[part.doc:part.rest], part.line + 1
+            below = [*takewhile(lambda line: not line.strip(), head[::-1])] or [""] * bool(lines)
+            lines = [""] * bool(part.doc and lines) + lines + below if lines or part.doc else []
+            yield part.chapter, start + part.doc, start + part.rest, lines
 
 
 def unpick(book: Book, now: dict[str, list[str]]) -> tuple[Book, list[Problem]]:
-    """The book that makes these files what they are now, and what has no place in it.
+    """The book that makes these files what they are now, or what has no place in it.
 
-    Whether an edit is right is judged by tangling: every file must come back, edited or not.
+    Whether the edits are right is judged by tangling: every file must come back, edited or not.
     """
     moves = [edit for file in now for edit in move_imports(book, file, now[file])]
-    book = assemble(apply(book.texts, moves))
-    best = [next(ways(book, file, i, j, lines[k:m]), []) for file, lines in now.items()
-            for i, j, k, m in changes(book.plain[file], lines)]
-    whole = assemble(apply(book.texts, list(chain(*best))))
+    book, problems = assemble(apply(book.texts, moves)), []
+    hunks = {file: changes(book.plain[file], now[file]) for file in now}
+    edits = [edit for file in now for i, j, k, m in hunks[file]
+             for edit in placed(book, file, i, j, now[file][k:m])]
+    whole = assemble(apply(book.texts, edits))
     if whole.plain == book.plain | now:
         return whole, []
-    problems = []
-    for file, lines in now.items():  # one change after the other, in the first way that is right
-        while found := changes(book.plain[file], lines):
-            i, j, k, m = found[0]
-            goal = book.plain | {file: lines[:m] + book.plain[file][j:]}
-            trials = (assemble(apply(book.texts, x)) for x in ways(book, file, i, j, lines[k:m]))
-            if (right := next((trial for trial in trials if trial.plain == goal), None)) is None:
-                rows = ([x for x in book.files[file][i:j + 1] if x.row] or
-                        [nearest(book.files[file], i)])
-                near = dict.fromkeys(f"{x.chapter}:{x.row}" for x in rows[:1] + rows[-1:])
-                problems.append(Problem(
-                    f"src/{file}", k + 1, f"no one place near {' and '.join(near)} gives this back "
-                    "(the first line, the order of imports and blank lines between listings are "
-                    "the tangler's); make the change there"))
-                break
-            book = right
+    for file in [x for x in now if whole.plain.get(x) != now[x]] or now:
+        at = same(whole.plain.get(file, []), now[file])
+        i, j, k, _ = max((x for x in hunks[file] if x[2] <= at), default=hunks[file][0])
+        lines = book.files[file]
+        rows = [x for x in lines[i:j + 1] if x.row] or [nearest(lines, i)]
+        near = dict.fromkeys(f"{x.chapter}:{x.row}" for x in rows[:1] + rows[-1:])
+        problems.append(Problem(
+            f"src/{file}", k + 1, f"no one place near {' and '.join(near)} gives this back "
+            "(the first line, the order of imports and blank lines between listings are "
+            "the tangler's); make the change there"))
     return book, problems
 
 
@@ -570,8 +543,8 @@ def reading_order(toc: str) -> dict[str, int]:
     return {name if name.endswith(".md") else f"{name}.md": i for name, i in found}
 
 
-def load(root: Path, python: bool = True) -> Book:
-    """The book in this folder, read and checked, its Python too if asked."""
+def load(root: Path) -> Book:
+    """The book in this folder, read and checked."""
     order, src = reading_order(on_disk(root / "_toc.yml") or ""), (root / "src").resolve()
     texts = {chapter: on_disk(root / chapter) for chapter in order}
     book = assemble({chapter: text or "" for chapter, text in texts.items()})
@@ -588,19 +561,17 @@ def load(root: Path, python: bool = True) -> Book:
             part = book.inside(file)[0]
             wrong.append((part.chapter, part.line, f"file={file} leaves src/ through a symbolic "
                           "link; remove the link"))
-    book.problems += [Problem(*what) for what in wrong]
-    if python:
-        book.problems += chain(*(not_python(tuple(lines)) for lines in book.files.values()))
     place = {path: i for i, path in enumerate(["_toc.yml", *order])}
-    book.problems = sorted({*book.problems}, key=lambda problem: (
-        place.get(problem.path, len(place)), problem.row, problem.message))
+    book.problems = sorted({*book.problems, *(Problem(*what) for what in wrong)}, key=lambda x: (
+        place.get(x.path, len(place)), x.row, x.message))
     return book
 
 
 def sound(root: Path, python: bool = True) -> Book:
-    """The book in this folder, if nothing is wrong with it."""
-    if (book := load(root, python)).problems:
-        raise Refused(*book.problems)
+    """The book in this folder, if nothing is wrong with it, but for its Python if that is let."""
+    book = load(root)
+    if found := [x for x in book.problems if python or not x.message.startswith(NOT_PYTHON)]:
+        raise Refused(*found)
     return book
 
 
@@ -707,7 +678,8 @@ def tangle(root: Path, edits: str = "kept") -> None:
     """
     (root / ".tangle").mkdir(exist_ok=True)
     with open(root / ".tangle" / "lock", "w") as lock:  # one run at a time
-        if fcntl:
+        with contextlib.suppress(ImportError):  # on Windows, keep them apart yourself
+            import fcntl
             fcntl.flock(lock, fcntl.LOCK_EX)
         was = book = sound(root, python=edits != "stitched")
         found = drift(root, was)
@@ -716,7 +688,7 @@ def tangle(root: Path, edits: str = "kept") -> None:
                   if lines is not None and all(src.get(file) != lines for src in known)}
         ours = {x: edited[x] for x in edited if any(x in src for src in [was.files, *known])}
         if edits == "stitched":
-            book = stitched(was, edited, known, list(found)) if edited else sound(root)
+            book = stitched(was, edited, known) if edited else sound(root)
         elif ours and edits == "kept":
             show(ours, was)
             raise Refused("nothing was written; `tangle.py stitch` carries the edits into the "
@@ -727,11 +699,10 @@ def tangle(root: Path, edits: str = "kept") -> None:
         settle(root, book, known)
 
 
-def stitched(book: Book, edited: dict[str, list[str]], known: list[dict], new: list[str]) -> Book:
+def stitched(book: Book, edited: dict[str, list[str]], known: list[dict]) -> Book:
     """The book with the edits made by hand in src/, all of them, or it is refused.
 
-    Where chapters were changed too, both changes stand, or are shown where they meet. The files
-    that are not new are in src/ as they are in the book: their Python has been looked at.
+    Where chapters were changed too, both changes stand, or are shown where they meet.
     """
     goal, problems = {}, []
     for file, ours in edited.items():
@@ -740,7 +711,7 @@ def stitched(book: Book, edited: dict[str, list[str]], known: list[dict], new: l
             problems.append(Problem(path, 1, "no listing makes this file; take it away, "
                                     f"write ```python file={file} in a chapter, and put it back"))
             continue
-        problems += not_python(tuple(Line(x, path, i) for i, x in enumerate(ours, 1)))
+        problems += not_python([Line(x, path, i) for i, x in enumerate(ours, 1)])
         lines, theirs = book.files[file], book.plain[file]
         base = min(bases, key=lambda base: (  # the nearest, or of two, what the chapters say
             sum(j - i + m - k for i, j, k, m in changes(base, ours)), base != theirs))
@@ -752,10 +723,8 @@ def stitched(book: Book, edited: dict[str, list[str]], known: list[dict], new: l
                 *(f"chapter: {x}" for x in theirs[i:j]), *(f"src:     {x}" for x in ours[k:m])])))
     if not problems:
         book, problems = unpick(book, goal)
-    if not problems:
-        files = [tuple(book.files[file]) for file in new if file in book.files]
-        found = [*book.problems, *chain(*map(not_python, files))]
-        problems = [x._replace(message=f"after the edits in src/: {x.message}") for x in found]
+        problems = problems or [x._replace(message=f"after the edits in src/: {x.message}")
+                                for x in book.problems]
     if problems:
         raise Refused(*problems, "nothing was written", status=1)
     return book
@@ -798,12 +767,12 @@ def check(root: Path) -> None:
         raise Refused("run `tangle.py` to write src/ from the chapters", status=1)
 
 
-def origin(root: Path, book: Book, file: str, number: int) -> Line | None:
-    """The line of a tangled file that this line below src/ is, edits made by hand allowed for."""
-    lines, now = book.files.get(file, [])[:], split(on_disk(root / "src" / file) or "")
-    for i, j, k, m in reversed(changes(book.plain.get(file, []), now)):
+def on_this_side(root: Path, book: Book, file: str) -> list[Line]:
+    """The lines of a file as it is in src/, those edited by hand without a place in a chapter."""
+    lines, now = book.files[file][:], split(on_disk(root / "src" / file) or "")
+    for i, j, k, m in reversed(changes(book.plain[file], now)):
         lines[i:j] = [Line(text) for text in now[k:m]]
-    return next((line for line in lines[max(0, number - 1):number] if line.row), None)
+    return lines
 
 
 def where(root: Path, place: str) -> None:
@@ -812,20 +781,17 @@ def where(root: Path, place: str) -> None:
     if match is None:
         raise Refused(f"{place}: expected FILE:LINE, such as book/1957-bellman.md:120")
     book, number, column = sound(root), int(match[2]), int(match[3] or 0)
-    lines = {f"src/{file}": lines for file, lines in book.files.items()}
+    files = {f"src/{file}": file for file in book.files}
     paths = os.path.relpath(match[1], root), match[1], f"src/{match[1]}"  # as the caller sees it
-    path = next((x for x in paths if x in book.texts or x in lines), None)
+    path = next((x for x in paths if x in book.texts or x in files), None)
     if path is None:
         raise Refused(f"{match[1]} is neither a chapter nor a tangled file")
-    if path in lines:
-        line = origin(root, book, path.removeprefix("src/"), number)
-        found = [(line.chapter, line.row, -line.indent)] if line else []
+    if path in files:
+        lines = on_this_side(root, book, files[path])[max(0, number - 1):number]
+        found = [(x.chapter, x.row, -x.indent) for x in lines if x.row]
     else:
-        imported = {x.text for part in book.listings for x in part.imports
-                    if (x.chapter, x.row) == (path, number)}
-        found = [(file, i, x.indent) for file in lines for i, x in enumerate(lines[file], 1)
-                 if (x.chapter, x.row) == (path, number)
-                 or imported & {y.text for y in read_head([x.text], False)[-1]}]
+        found = [(f"src/{file}", i, x.indent) for file, lines in book.files.items()
+                 for i, x in enumerate(lines, 1) if (path, number) in [(x.chapter, x.row), *x.all]]
     for target, row, shift in found:
         print(f"{target}:{row}" + (f":{max(1, column + shift)}" if column else ""))
     if not found:
@@ -871,5 +837,4 @@ def main(arguments: list[str] | None = None) -> int:
 
 
 if __name__ == "__main__":
-    gc.set_threshold(100_000)  # next to nothing here is garbage: look for it seldom
     sys.exit(main())

@@ -21,8 +21,9 @@ def pytest_exception_interact(call, report) -> None:
             path = Path(frame.f_code.co_filename)
             if path.is_relative_to(ROOT / "src"):
                 file = path.relative_to(ROOT / "src").as_posix()
-                if line := tangle.origin(ROOT, book(), file, number):
-                    places.append(f"{line.chapter}:{line.row}: {line.text.strip()}")
+                lines = tangle.on_this_side(ROOT, book(), file) if file in book().files else []
+                places += [f"{line.chapter}:{line.row}: {line.text.strip()}"
+                           for line in lines[number - 1:number] if line.row]
         error = error.__cause__
     if places:
         report.sections.append(("Written in the book at", "\n".join(places)))

@@ -85,7 +85,7 @@ def test_code_fits_the_page():
     wide = []
     for listing in BOOK.listings:
         wide += [
-            f"{listing.chapter}:{row}" for row, text in enumerate(listing.lines, listing.first)
+            f"{listing.chapter}:{row}" for row, text in enumerate(listing.lines, listing.line + 1)
             if len(text) > WIDTH
         ]
     for chapter, text in BOOK.texts.items():

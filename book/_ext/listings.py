@@ -101,7 +101,7 @@ class Web:
     def origin(self, line: tangle.Line) -> Part | None:
         """The part that a tangled line comes from; None for what the tangler wrote."""
         of_doc = self.parts.get(line.chapter.removesuffix(".md"), [])
-        i = bisect_right(of_doc, line.row, key=lambda part: part.listing.first)
+        i = bisect_right(of_doc, line.row, key=lambda part: part.listing.line)
         return of_doc[i - 1] if i and line.row else None
 
     def _link(self) -> None:
@@ -523,7 +523,7 @@ def runs(web: Web, lines: list[tangle.Line]) -> list[tuple[Part | None, list[int
             found.append((part, []))
         found[-1][1].append(number)
         if part:
-            source = part.listing.lines[line.row - part.listing.first]
+            source = part.listing.lines[line.row - part.listing.line - 1]
             imported = source.startswith(("import ", "from "))
             (gathered if imported else begins).setdefault(part, len(found) - 1)
     begins = gathered | begins

@@ -10,6 +10,8 @@ import tangle
 
 CURE = ("; write file= and a path below src/ that ends in .py, or name=\"...\" without < and >, "
         "or both")
+UNUSED = "fragment <<{0}>> is never used; write <<{0}>> where it belongs, or remove it"
+OPEN = "this fence is never closed; end it with a line "
 MOVE = "a listing begins with ```python at the left margin, inside no other block; write it so"
 
 # name: chapters, and the whole message list
@@ -50,8 +52,7 @@ MISTAKES = {
          "did you mean <<sweep all>>?"]),
     "unused fragment": (
         {"one": listing("x = 1") + "\n" + listing("y = 1", 'name="more"')},
-        ["book/one.md:5: fragment <<more>> is never used; "
-         "write <<more>> where it belongs, or remove it"]),
+        ["book/one.md:5: " + UNUSED.format("more")]),
     "cycle of three": (
         {"one": listing("<<b>>", "name=a") + listing("<<c>>", "name=b")
          + listing("<<a>>", "name=c")},
@@ -63,23 +64,25 @@ MISTAKES = {
         {"one": listing("<<a>>") + listing("x = 1", "name=a"),
          "two": "\n" + listing("x = 2", "name=a")},
         ["book/two.md:2: fragment <<a>> is already defined in book/one.md:4; "
-         "give one of the two another name"]),
+         "give one of the two another name",
+         "book/two.md:2: " + UNUSED.format("a")]),
     "use across chapters": (
         {"one": listing("x = 1\n<<a>>"), "two": listing("y = 2", "name=a")},
-        ['book/one.md:3: <<a>> is not defined in this chapter; add a listing with name="a"']),
+        ['book/one.md:3: <<a>> is not defined in this chapter; add a listing with name="a"',
+         "book/two.md:1: " + UNUSED.format("a")]),
     "fragment used twice": (
         {"one": listing("<<a>>\n<<a>>") + listing("x = 1", "name=a")},
         ["book/one.md:3: <<a>> is used a second time, first at book/one.md:2; "
          "make it a function, or write it out here"]),
     "fence never closed": (
         {"one": "Text.\n\n```python file=p/a.py\nx = 1\n"},
-        ["book/one.md:3: this fence is never closed; end it with a line ```"]),
+        ["book/one.md:3: " + OPEN + "```"]),
     "long fence closed by a short one": (
         {"one": "````python file=p/a.py\nx = 1\n```\n"},
-        ["book/one.md:1: this fence is never closed; end it with a line ````"]),
+        ["book/one.md:1: " + OPEN + "````"]),
     "any fence never closed": (
         {"one": "~~~text\nx = 1\n"},
-        ["book/one.md:1: this fence is never closed; end it with a line ~~~"]),
+        ["book/one.md:1: " + OPEN + "~~~"]),
     "listing in a directive": (
         {"one": "````{note}\n" + listing("x = 1") + "````\n"},
         ["book/one.md:2: " + MOVE]),
@@ -94,7 +97,32 @@ MISTAKES = {
         ["book/one.md:1: " + MOVE]),
     "listing in HTML": (
         {"one": "<div>\n" + listing("x = 1") + "</div>\n"},
-        ["book/one.md:2: " + MOVE]),
+        ["book/one.md:2: this is inside HTML; write an empty line above it",
+         "book/one.md:4: this is inside HTML; write an empty line above it"]),
+    "listing in HTML of many lines": (
+        {"one": "<pre>\n\n" + listing("x = 1", ticks="~~~") + "</pre>\n"},
+        ["book/one.md:3: this is inside HTML; write an empty line above it",
+         "book/one.md:5: this is inside HTML; write an empty line above it"]),
+    "listing in a comment in a list": (
+        {"one": "- <!--\n\n" + listing("x = 1")},
+        ["book/one.md:3: this is inside HTML; write an empty line above it",
+         "book/one.md:5: this is inside HTML; write an empty line above it"]),
+    "fence behind a point": (
+        {"one": "- ```text\n  x = 1\n  ```\n" + listing("x = 1")},
+        ["book/one.md:1: a fence begins a line of its own; write it so",
+         "book/one.md:3: " + OPEN + "  ```"]),
+    "fence behind a tab": (
+        {"one": "\t```text\n" + listing("x = 1")},
+        ["book/one.md:1: a fence begins a line of its own; write it so"]),
+    "fence in a list that ends outside": (
+        {"one": "- point\n\n  ```text\n" + listing("x = 1")},
+        ["book/one.md:3: " + OPEN + "  ```"]),
+    "fence in a list that ends farther in": (
+        {"one": "- point\n\n  ```text\n    ```\n" + listing("x = 1")},
+        ["book/one.md:3: " + OPEN + "  ```"]),
+    "listing in indented code": (
+        {"one": "    ```python file=p/a.py\n    ```\n"},
+        ["book/one.md:1: " + MOVE]),
     "absolute path": (
         {"one": listing("x = 1", "file=/etc/a.py")},
         ["book/one.md:1: cannot read 'file=/etc/a.py'" + CURE]),
@@ -156,11 +184,11 @@ def test_all_mistakes_come_in_one_run_in_reading_order(tmp_path):
 
 
 def test_several_mistakes_of_one_listing(desk):
-    desk.write(one="  ```py file=p/a.py\n\tx = 1\n  ```\n")
+    desk.write(one=":::{note}\n" + listing("\tx = 1"))
     assert [line.split(";")[0] for line in desk.run().err.splitlines()] == [
-        "book/one.md:1: a listing begins with ```python at the left margin, inside no other block",
-        "book/one.md:2: a tab in the indentation",
-        "book/one.md:2: not valid Python: unexpected indent"]
+        "book/one.md:2: a listing begins with ```python at the left margin, inside no other block",
+        "book/one.md:3: a tab in the indentation",
+        "book/one.md:3: not valid Python: unexpected indent"]
 
 
 def test_a_symbolic_link_out_of_src_is_a_mistake(desk, tmp_path_factory):
@@ -211,7 +239,6 @@ def test_wrong_arguments_are_a_mistake_too(desk, arguments):
 
 def test_shown_blocks_may_hold_a_listing_as_text(desk):
     desk.write(one="````markdown\n" + listing("x = = 1") + "````\n"
-                   "    ```python file=p/b.py\n\n"
                    "<!--\n" + listing("x = 2") + "-->\n"
                    "```{code-block} python\n~~~python file=p/c.py\n~~~\n```\n"
                    "```python\nprint(1)\n```\n" + listing("x = 3"))

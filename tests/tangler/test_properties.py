@@ -1,11 +1,14 @@
 """What holds for every book."""
 
 import ast
+import re
 import tempfile
 from collections import Counter
 from pathlib import Path
+from random import Random
 
-from books import IMPORT_LINES, MANY, RANDOMS, book, edited
+import markdown_it
+from books import IMPORT_LINES, MANY, RANDOMS, SEEDS, book, edited
 from desk import Desk, listing
 from hypothesis import HealthCheck, assume, event, given, settings
 from hypothesis import strategies as st
@@ -39,7 +42,7 @@ def test_tangling_is_idempotent(texts):
 def imported(source: str) -> set[tuple]:
     """Every name that is imported in this source."""
     return {(getattr(node, "module", ""), name.name, name.asname)
-            for node in ast.parse(source).body if isinstance(node, ast.Import | ast.ImportFrom)
+            for node in ast.walk(ast.parse(source)) if isinstance(node, ast.Import | ast.ImportFrom)
             for name in node.names}
 
 
@@ -51,7 +54,7 @@ def test_joining_keeps_every_line(texts):
     wanted, given = set(), set()
     for part in made.listings:
         wanted |= imported("\n".join(text for text in part.lines if text in IMPORT_LINES))
-        for row, text in enumerate(part.lines, part.first):
+        for row, text in enumerate(part.lines, part.line + 1):
             if text.strip() and text not in IMPORT_LINES and not tangle.REFERENCE.match(text):
                 assert places[part.chapter, row, text.strip()] == 1
     for file in made.files:
@@ -86,10 +89,39 @@ def test_no_bytes_end_in_a_traceback(data):
         assert desk.run("check").status == run.status
 
 
+MARKDOWN = markdown_it.MarkdownIt("commonmark")
+MARKS = [
+    *["```python file=p/a.py\nx = 1\n```"] * 12, "```python file=p/a.py", "```", "```", "~~~", "~~~~", "````",
+    "```text", "~~~python file=p/a.py", "```py file=p/a.py", "``` python file=p/a.py", "```x```",
+    "- ```", "- ", "1. ", "12) ", "-", "* x", "2. ```text", "> ", "> ```", "> - ```", "\t", "\t```",
+    "\t```python file=p/a.py", "<!--", "-->", "<!-->", "<!-- -->", "<div>", "<b>", "</b>", "<b",
+    "<pre>", "</pre>", "<script", "</style>", "<?", "?>", "<!X", ">", "<![CDATA[", "]]>", "<a@b.c>",
+    "<https://a.b>", "", "", "", "text", "x = 1", "# a", "===", "---", "[a]: b", "| a |", "+", "*"]
+INSETS = ["", "", "", "", "", "", "", "", " ", "  ", "   ", "    ", "     ", "      "]
+
+
+def markdown_text(rng: Random) -> str:
+    """Lines that begin or end something in Markdown, or seem to."""
+    return "".join(f"{rng.choice(INSETS)}{rng.choice(MARKS)}\n" for _ in range(rng.randint(1, 9)))
+
+
+@settings(max_examples=25 * MANY)
+@given((st.randoms() if MANY == 40 else SEEDS).map(markdown_text))
+def test_listings_are_what_markdown_says_they_are(text):
+    """Where nothing is wrong, each is a fence of CommonMark's, and no fence is left out."""
+    listings, wrong = tangle.find_listings("book/c.md", text)
+    event("refused" if wrong else "found" if listings else "nothing there")
+    if not wrong:
+        fences = [x for x in MARKDOWN.parse(text) if x.type == "fence" and x.level == 0]
+        assert [(part.line, part.lines) for part in listings] == [
+            (x.map[0] + 1, x.content.split("\n")[:-1]) for x in fences
+            if re.match(" *python +file", x.info)]
+
+
 def prose(book: tangle.Book) -> dict[str, list[str]]:
     """Each chapter without its listings' lines, its line ends as they are."""
     code = {(part.chapter, row) for part in book.listings
-            for row, _ in enumerate(part.lines, part.first)}
+            for row, _ in enumerate(part.lines, part.line + 1)}
     return {chapter: [row for i, row in enumerate(tangle.ROW.findall(text), 1)
                       if (chapter, i) not in code] for chapter, text in book.texts.items()}
 
