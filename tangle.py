@@ -18,7 +18,6 @@ import argparse
 import ast
 import contextlib
 import difflib
-import io
 import json
 import os
 import re
@@ -27,11 +26,10 @@ import subprocess
 import sys
 import time
 import warnings
-import zipfile
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from functools import lru_cache, partial
-from itertools import chain, groupby, pairwise, takewhile
+from itertools import chain, groupby, takewhile
 from pathlib import Path, PurePosixPath
 from typing import NamedTuple
 
@@ -104,20 +102,20 @@ REFERENCE = re.compile(r"^( *)<<([^<>]+)>> *$")
 ATTRIBUTE = re.compile(r"""(?<!\S)(?:file=((?:[\w-][\w.-]*/)*[\w-][\w.-]*\.py)|"""
                        r"""name=(?:"([^"<>]+)"|'([^'<>]+)'|([^\s"'<>]+)))(?!\S)""")
 DIRECTIVE = re.compile(r"\{(?!code|sourcecode|math|raw|literal)")  # one that holds Markdown
-COLONS = re.compile(r" {0,3}:{3,}(.*)")
 FENCE = r"(?:[ \t>*+-]|\d+[.)])*(?:`{3,}(?!.*`)|~{3,})"  # in a list or a quotation, perhaps
 LISTING = re.compile(FENCE + r" *(?:py|python|python3)\s+(?:file|name)=", re.I)
-END = r"(?:(?(inset)\ *|\ {0,3})(?P=mark)(?P=char)*[ \t]*$)"
-BLOCK = re.compile(rf"""^(?:  # a fence, or one behind the mark of a list, or HTML
-    (?P<inset>\ +)?(?P<mark>(?P<char>[`~])(?>(?P=char){{2,}}))(?!(?<=`).*`)(?P<info>.*)\n
-    (?P<code>(?:(?!{END}).*\n)*+)(?P<end>{END})?
-  | (?P<behind>\ *(?:\t|[*+-][ \t]|\d+[.)][ \t]){FENCE}.*)
-  | [ \t>*+\d.)-]*<(?:
-        (?=!--)(?s:.*?)(?:-->|\Z) | \?(?s:.*?)(?:\?>|\Z) | !\[CDATA\[(?s:.*?)(?:\]\]>|\Z)
-      | !(?s:.*?)(?:>|\Z)
-      | (?:script|pre|style|textarea)\b(?s:.*?)(?:</(?:script|pre|style|textarea)>|\Z)
-      | /?[a-z][\w-]*(?=[\s/>])(?:.*\S.*\n)*+
-    ).*)$""", re.I | re.M | re.X)
+OPEN_HTML = re.compile(r"[ \t>*+\d.)-]*<(?:!--(?!.*-->)|\?(?!.*\?>)|!\[(?!.*\]\]>)|![a-z](?!.*>)|"
+                       r"(?:script|pre|style|textarea)\b(?!.*</(?:script|pre|style|textarea)>))",
+                       re.I)
+BLOCK = re.compile(rf"""^(?:
+    (?P<inset>\ *)(?P<mark>(?P<char>[`~])(?>(?P=char){{2,}}))(?!(?<=`).*`)(?P<info>.*)\n
+        (?P<code>(?:(?!\ *(?P=mark)(?P=char)*[ \t]*$)(?:(?P=inset).*|[ \t]*)\n)*+)
+        (?:(?P<end>(?P=inset)(?P=mark)(?P=char)*[ \t]*)$|(?s:.*))
+  | \ {{0,3}}(?P<colons>:{{3,}})(?P<words>.*)
+  | (?=<!--)(?s:.*?)(?:-->.*|\Z)
+  | (?P<html>[ \t>*+\d.)-]*<[a-z/!?].*(?:\n.*\S.*)*+)
+  | (?P<behind>\ *(?:[\t>]|[*+-][ \t]|\d+[.)][ \t])){FENCE}.*
+  )$""", re.I | re.M | re.X)
 
 
 def split(text: str) -> list[str]:
@@ -144,33 +142,30 @@ def find_listings(chapter: str, text: str) -> tuple[list[Listing], list[tuple[in
     No more of Markdown is read than this needs: where it would take more to tell what a fence
     is, in a list or in HTML, a plainer form is asked for. So what is found is what Markdown finds.
     """
-    lines, listings, depth = split(text), [], 0  # of MyST's ::: blocks
-    wrong = [(row, "bytes that are not UTF-8; save the file as UTF-8")
-             for row, line in enumerate(lines, 1) if re.search("[\udc80-\udcff]", line)][:1]
-    outside, top = dict(enumerate(lines, 1)), set()  # of what is shown as it stands; the listings
-    whole = "".join(f"{line}\n" for line in lines)
+    whole, listings, depth = "".join(f"{line}\n" for line in split(text)), [], 0  # of ::: blocks
+    wrong = [(whole.count("\n", 0, at.start()) + 1, "bytes that are not UTF-8; save the file as "
+              "UTF-8") for at in re.finditer("[\udc80-\udcff]", whole)][:1]
+    move = "a listing begins with ```python at the left margin, inside no other block; write it so"
     for block in BLOCK.finditer(whole):
-        row = whole.count("\n", 0, block.start()) + 1
-        code = lines[row:row + block[0].count("\n") - bool(block["mark"])]
+        row, inset = whole.count("\n", 0, block.start()) + 1, block["inset"]
+        code = (block["code"] or "").split("\n")[:-1]
         language, info = (*(block["info"] or "").split(None, 1), "", "")[:2]
-        inset, end = block["inset"] or "", block["end"]
-        if language == "python" and not inset:
-            top.add(row)
-        if not DIRECTIVE.match(language):
-            for i in range(row + (block[0][0] != "<"), row + len(code) + 1):
-                outside.pop(i, None)
-        if (inset or block["behind"]) and LISTING.match(lines[row - 1]):
-            pass  # as is told below
-        elif block["behind"]:
+        if block["colons"]:
+            depth = max(0, depth + (1 if block["words"].strip() else -1))
+        elif block["html"]:
+            for i, line in enumerate(block["html"].split("\n"), row):
+                if re.match(FENCE, line):
+                    wrong.append((i, "this is inside HTML; write an empty line above it"))
+                elif OPEN_HTML.match(line):
+                    wrong.append((i, "HTML that an empty line does not end; write it in ```{raw} "
+                                  "html, or a comment at the left margin, below an empty line"))
+        elif LISTING.match(block[0]) and (depth or inset or language != "python"):
+            wrong.append((row, move))
+        elif block["behind"] and ">" not in block["behind"]:
             wrong.append((row, "a fence begins a line of its own; write it so"))
-        elif not block["mark"]:
-            wrong += [(i, "this is inside HTML; write an empty line above it")
-                      for i, line in enumerate(code, row + 1)
-                      if re.match(FENCE, line) and not block[0].startswith("<!--")]
-        elif not end or (inset and (indentation(end) != len(inset) or any(
-                line.strip() and not line.startswith(inset) for line in code))):
+        elif block["mark"] and not block["end"]:
             wrong.append((row, "this fence is never closed; end it with a line "
-                          f"{inset}{block['mark']}"))
+                          f"{inset}{block['mark']}, longer than any in it"))
         elif language == "python" and info and not inset:
             wrong += [(i, "a tab in the indentation; use spaces")
                       for i, line in enumerate(code, row + 1) if re.match(r" *\t", line)]
@@ -178,15 +173,11 @@ def find_listings(chapter: str, text: str) -> tuple[list[Listing], list[tuple[in
                 given = read_info(info)
                 file, name = given.get("file"), given.get("name")
                 listings.append(Listing(chapter, row, file, name, code, *read_head(
-                    code, bool(file), chapter, row + 1)))
+                    block["code"], bool(file), chapter, row)))
             except ValueError as error:
                 wrong.append((row, str(error)))
-    for row, line in outside.items():
-        if match := COLONS.match(line):
-            depth = max(0, depth + (1 if match[1].strip() else -1))
-        elif LISTING.match(line) and (depth or row not in top):
-            wrong.append((row, "a listing begins with ```python at the left margin, "
-                          "inside no other block; write it so"))
+        if DIRECTIVE.match(language):
+            wrong += [(i, move) for i, line in enumerate(code, row + 1) if LISTING.match(line)]
     return listings, wrong
 
 
@@ -200,17 +191,15 @@ DEFINITION = re.compile(r" *(?:(?:async +)?def|class)\b| *@")
 CONTINUES = re.compile(r" *(?:[)\]}]|(?:else|elif|except|finally)\b)")
 
 
-def read_head(lines: list[str], docstring: bool, chapter: str = "", first: int = 1) -> tuple:
+def read_head(code: str, docstring: bool, chapter: str = "", row: int = 0) -> tuple:
     """How many lines its docstring has, how many come before its body, and its imports, by name."""
-    text, imports = "".join(f"{line}\n" for line in lines), []
-    match = STRING.match(text) if docstring else None
+    match = STRING.match(code) if docstring else None
     doc = match[0].count("\n") if match else 0
-    block = IMPORTS.match(text, match.end() if match else 0)[0]
+    block = IMPORTS.match(code, match.end() if match else 0)[0]
     try:
-        for node in ast.parse(block).body:
-            before = ast.unparse(node).partition("import ")[0]
-            imports += [Line(f"{before}import {ast.unparse(name)}", chapter,
-                             first + doc + node.lineno - 1) for name in node.names]
+        imports = [Line(f"{ast.unparse(node).partition('import ')[0]}import {ast.unparse(name)}",
+                        chapter, row + doc + node.lineno)
+                   for node in ast.parse(block).body for name in node.names]
     except (SyntaxError, ValueError, RecursionError, MemoryError):
         return doc, doc, []
     return doc, doc + block.count("\n"), imports
@@ -284,16 +273,13 @@ def import_lines(imports: list[Line], own: frozenset[str]) -> list[Line]:
         joins = len(names) == 2 and names[0] == "import"
         return section, kind == "from", module, "" if joins else line.text
 
-    def rank(name: str) -> tuple:
-        """Constants before classes before functions."""
-        return not (name.isupper() and len(name) > 1), not name[:1].isupper(), name
-
     lines: list[Line] = []
     for _, section in groupby(sorted(imports, key=place), lambda line: place(line)[0]):
         lines += [Line("")] * bool(lines)
         for (_, _, module, text), group in groupby(section, place):
             asked = list(group)
-            names = sorted({line.text.split()[-1] for line in asked}, key=rank)
+            names = sorted({line.text.split()[-1] for line in asked}, key=lambda name: (
+                not name.isupper() or len(name) == 1, not name[:1].isupper(), name))
             one = text or f"from {module} import {', '.join(names)}"
             if not text and len(one) > 100:
                 one = "\n    ".join([f"from {module} import (", *(f"{x}," for x in names)]) + "\n)"
@@ -418,27 +404,23 @@ def same(old: list, new: list) -> int:
 def changes(old: list[str], new: list[str]) -> list[list[int]]:
     """Where two texts differ: each [i, j, k, m] says that old[i:j] has become new[k:m].
 
-    A line is taken together with the blank ones above it, as far as these differ too; where as
+    What came is taken together with the blank lines above it rather than those below; where as
     many lines came as went, each by itself.
     """
-    def strides(lines: list[str]) -> tuple[list[int], list[tuple[str, ...]]]:
-        ends = [0, *(i for i, line in enumerate(lines, 1) if line.strip() or i == len(lines))]
-        return ends, [tuple(lines[i:j]) for i, j in pairwise(ends)]
-
-    (at, a), (to, b), found = strides(old), strides(new), []
-    head = same(a, b)
-    tail = same(a[head:][::-1], b[head:][::-1])
-    matcher = difflib.SequenceMatcher(None, a[head:len(a) - tail], b[head:len(b) - tail],
-                                      autojunk=len(a) + len(b) > 5000)
+    head, found = same(old, new), []
+    tail = same(old[head:][::-1], new[head:][::-1])
+    matcher = difflib.SequenceMatcher(None, old[head:len(old) - tail], new[head:len(new) - tail],
+                                      autojunk=len(old) + len(new) > 5000)
     for tag, *ends in matcher.get_opcodes():
-        i, j, k, m = (x[end + head] for x, end in zip((at, at, to, to), ends, strict=True))
+        i, j, k, m = (end + head for end in ends)
         if j - i == m - k:
-            found += [[n, n + 1, n + k - i, n + k - i + 1] for n in range(i, j)
-                      if old[n] != new[n + k - i]]
+            found += [[i + n, i + n + 1, k + n, k + n + 1] for n in range(j - i)
+                      if old[i + n] != new[k + n]]
         elif tag != "equal":
-            blanks = same(old[i:j], new[k:m])
-            after = same(old[i + blanks:j][::-1], new[k + blanks:m][::-1])
-            found.append([i + blanks, j - after, k + blanks, m - after])
+            slide = 0
+            while i == j and slide < i and new[m - 1 - slide] == old[i - 1 - slide] == "":
+                slide += 1
+            found.append([i - slide, j - slide, k - slide, m - slide])
     return found
 
 
@@ -450,10 +432,7 @@ def placed(book: Book, file: str, i: int, j: int, new: list[str]) -> list[Edit]:
     but to the line below, if only from that above an empty line parts them.
     """
     lines, old = book.files[file], book.plain[file]
-    starts = [i] if new else [  # of lines that repeat, take away those of as few listings as can be
-        i, i - same(old[:i][::-1], old[:j][::-1]), i + same(old[i:], old[j:])]
-    owned = min(([x for x in lines[n:n + j - i] if x.row] for n in starts),
-                key=lambda owned: len({x.part for x in owned}))
+    owned = [x for x in lines[i:j] if x.row]
     gone = [(x.chapter, x.row, x.row + 1, []) for x in owned]
     if not new or len({x.part for x in owned}) > 1:
         return [] if new else gone
@@ -475,7 +454,7 @@ def move_imports(book: Book, file: str, now: list[str]) -> Iterator[Edit]:
     A new one goes where something comes from the same module, or else where imports are at all.
     """
     parts = book.inside(file)
-    wanted = [line.text for line in read_head(now[1:], True)[-1]]
+    wanted = [line.text for line in read_head("\n".join([*now[1:], ""]), True)[-1]]
     had = {part: [line.text for line in part.imports] for part in parts}
     names = {part: [name for name in had[part] if name in wanted] for part in parts}
     known = set(chain(*had.values()))
@@ -561,9 +540,8 @@ def load(root: Path) -> Book:
             part = book.inside(file)[0]
             wrong.append((part.chapter, part.line, f"file={file} leaves src/ through a symbolic "
                           "link; remove the link"))
-    place = {path: i for i, path in enumerate(["_toc.yml", *order])}
     book.problems = sorted({*book.problems, *(Problem(*what) for what in wrong)}, key=lambda x: (
-        place.get(x.path, len(place)), x.row, x.message))
+        {"_toc.yml": 0, **order}.get(x.path, sys.maxsize), x.row, x.message))
     return book
 
 
@@ -608,16 +586,17 @@ def history(root: Path) -> list[dict[str, list[str]]]:
 
     What was tangled here is kept in .tangle/, which git ignores: no merge can break it.
     """
+    def at_head(name: str) -> str:
+        command = ["git", "-C", root, "show", f"HEAD:./{name}"]
+        return subprocess.run(command, capture_output=True, check=True).stdout.decode()
+
     known: list[dict[str, list[str]]] = []
-    command = ["git", "-C", root, "archive", "--format=zip", "-0", "HEAD", "--", "_toc.yml", "*.md"]
     with contextlib.suppress(ValueError, TypeError):  # a broken memory is none
         known += [dict(src) for src in json.loads(on_disk(root / MEMORY) or "[]")]
-    with contextlib.suppress(OSError, ValueError, KeyError, subprocess.CalledProcessError):
-        data = subprocess.run(command, capture_output=True, check=True).stdout
-        archive = zipfile.ZipFile(io.BytesIO(data))
-        order = reading_order(archive.read("_toc.yml").decode())
-        known.append(assemble({name: archive.read(name).decode() for name in order}).plain)
-    return known  # there may be no git here, or no book in it
+    with contextlib.suppress(OSError, ValueError, subprocess.CalledProcessError):
+        order = reading_order(at_head("_toc.yml"))  # there may be no git here, or no book in it
+        known.append(assemble({name: at_head(name) for name in order}).plain)
+    return known
 
 
 def drift(root: Path, book: Book) -> dict[str, list[str] | None]:
@@ -648,13 +627,12 @@ def settle(root: Path, book: Book, known: list[dict[str, list[str]]]) -> None:
         path = root / "src" / file
         if file in book.files:
             write(path, book.source(file))
-            print(f"wrote src/{file}")
-            continue
-        path.unlink()
-        while (path := path.parent) != root / "src" and (
-                all(item.name == "__pycache__" for item in path.iterdir())):
-            shutil.rmtree(path)
-        print(f"removed src/{file}")
+        else:
+            path.unlink()
+            while (path := path.parent) != root / "src" and (
+                    all(item.name == "__pycache__" for item in path.iterdir())):
+                shutil.rmtree(path)
+        print(f"{'wrote' if file in book.files else 'removed'} src/{file}")
     if on_disk(root / MEMORY) != (memory := json.dumps([book.plain])):
         write(root / MEMORY, memory)
 

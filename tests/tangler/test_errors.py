@@ -11,7 +11,9 @@ import tangle
 CURE = ("; write file= and a path below src/ that ends in .py, or name=\"...\" without < and >, "
         "or both")
 UNUSED = "fragment <<{0}>> is never used; write <<{0}>> where it belongs, or remove it"
-OPEN = "this fence is never closed; end it with a line "
+OPEN = "this fence is never closed; end it with a line {}, longer than any in it"
+LONG = ("HTML that an empty line does not end; write it in ```{raw} html, or a comment at the left "
+        "margin, below an empty line")
 MOVE = "a listing begins with ```python at the left margin, inside no other block; write it so"
 
 # name: chapters, and the whole message list
@@ -76,13 +78,13 @@ MISTAKES = {
          "make it a function, or write it out here"]),
     "fence never closed": (
         {"one": "Text.\n\n```python file=p/a.py\nx = 1\n"},
-        ["book/one.md:3: " + OPEN + "```"]),
+        ["book/one.md:3: " + OPEN.format("```")]),
     "long fence closed by a short one": (
         {"one": "````python file=p/a.py\nx = 1\n```\n"},
-        ["book/one.md:1: " + OPEN + "````"]),
+        ["book/one.md:1: " + OPEN.format("````")]),
     "any fence never closed": (
         {"one": "~~~text\nx = 1\n"},
-        ["book/one.md:1: " + OPEN + "~~~"]),
+        ["book/one.md:1: " + OPEN.format("~~~")]),
     "listing in a directive": (
         {"one": "````{note}\n" + listing("x = 1") + "````\n"},
         ["book/one.md:2: " + MOVE]),
@@ -101,25 +103,26 @@ MISTAKES = {
          "book/one.md:4: this is inside HTML; write an empty line above it"]),
     "listing in HTML of many lines": (
         {"one": "<pre>\n\n" + listing("x = 1", ticks="~~~") + "</pre>\n"},
-        ["book/one.md:3: this is inside HTML; write an empty line above it",
-         "book/one.md:5: this is inside HTML; write an empty line above it"]),
+        ["book/one.md:1: " + LONG]),
     "listing in a comment in a list": (
         {"one": "- <!--\n\n" + listing("x = 1")},
-        ["book/one.md:3: this is inside HTML; write an empty line above it",
-         "book/one.md:5: this is inside HTML; write an empty line above it"]),
+        ["book/one.md:1: " + LONG]),
     "fence behind a point": (
         {"one": "- ```text\n  x = 1\n  ```\n" + listing("x = 1")},
         ["book/one.md:1: a fence begins a line of its own; write it so",
-         "book/one.md:3: " + OPEN + "  ```"]),
+         "book/one.md:3: " + OPEN.format("  ```")]),
     "fence behind a tab": (
         {"one": "\t```text\n" + listing("x = 1")},
         ["book/one.md:1: a fence begins a line of its own; write it so"]),
     "fence in a list that ends outside": (
         {"one": "- point\n\n  ```text\n" + listing("x = 1")},
-        ["book/one.md:3: " + OPEN + "  ```"]),
+        ["book/one.md:3: " + OPEN.format("  ```")]),
     "fence in a list that ends farther in": (
         {"one": "- point\n\n  ```text\n    ```\n" + listing("x = 1")},
-        ["book/one.md:3: " + OPEN + "  ```"]),
+        ["book/one.md:3: " + OPEN.format("  ```")]),
+    "fence with one inside": (
+        {"one": listing('"""\n    ```\n"""')},
+        ["book/one.md:1: " + OPEN.format("```")]),
     "listing in indented code": (
         {"one": "    ```python file=p/a.py\n    ```\n"},
         ["book/one.md:1: " + MOVE]),
@@ -184,11 +187,11 @@ def test_all_mistakes_come_in_one_run_in_reading_order(tmp_path):
 
 
 def test_several_mistakes_of_one_listing(desk):
-    desk.write(one=":::{note}\n" + listing("\tx = 1"))
+    desk.write(one=listing("\tx = 1", 'file=p/a.py name="<"') + listing("\tx = 1"))
     assert [line.split(";")[0] for line in desk.run().err.splitlines()] == [
-        "book/one.md:2: a listing begins with ```python at the left margin, inside no other block",
-        "book/one.md:3: a tab in the indentation",
-        "book/one.md:3: not valid Python: unexpected indent"]
+        "book/one.md:1: cannot read 'name=\"<\"'", "book/one.md:2: a tab in the indentation",
+        "book/one.md:5: a tab in the indentation",
+        "book/one.md:5: not valid Python: unexpected indent"]
 
 
 def test_a_symbolic_link_out_of_src_is_a_mistake(desk, tmp_path_factory):

@@ -91,7 +91,8 @@ def test_no_bytes_end_in_a_traceback(data):
 
 MARKDOWN = markdown_it.MarkdownIt("commonmark")
 MARKS = [
-    *["```python file=p/a.py\nx = 1\n```"] * 12, "```python file=p/a.py", "```", "```", "~~~", "~~~~", "````",
+    *["```python file=p/a.py\nx = 1\n```"] * 12,
+    "```python file=p/a.py", "```", "```", "~~~", "~~~~", "````",
     "```text", "~~~python file=p/a.py", "```py file=p/a.py", "``` python file=p/a.py", "```x```",
     "- ```", "- ", "1. ", "12) ", "-", "* x", "2. ```text", "> ", "> ```", "> - ```", "\t", "\t```",
     "\t```python file=p/a.py", "<!--", "-->", "<!-->", "<!-- -->", "<div>", "<b>", "</b>", "<b",

@@ -148,7 +148,7 @@ REFUSED = {
     "the first line": (
         "# Tangled from", "# Made from", "src/p/a.py:1: no one place near book/one.md:6"),
     "imports out of order": ("import os\n", "import sys\nimport os\n",
-                             "src/p/a.py:4: no one place near book/one.md:8 and book/one.md:9"),
+                             "src/p/a.py:4: no one place near book/one.md:8 gives"),
     "across listings": (
         "            total += y\n    return total\n", "            return 1\n",
         "src/p/a.py:12: no one place near book/one.md:26 and book/one.md:15 gives"),
