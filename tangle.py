@@ -102,7 +102,7 @@ REFERENCE = re.compile(r"^( *)<<([^<>]+)>> *$")
 ATTRIBUTE = re.compile(r"""(?<!\S)(?:file=((?:[\w-][\w.-]*/)*[\w-][\w.-]*\.py)|"""
                        r"""name=(?:"([^"<>]+)"|'([^'<>]+)'|([^\s"'<>]+)))(?!\S)""")
 DIRECTIVE = re.compile(r"\{(?!code|sourcecode|math|raw|literal)")  # one that holds Markdown
-FENCE = r"(?:[ \t>*+-]|\d+[.)])*(?:`{3,}(?!.*`)|~{3,})"  # in a list or a quotation, perhaps
+FENCE = r"(?:[ \t>*+-]|\d+[.)])*(?:`{3,}+(?!.*`)|~{3,}+)"  # in a list or a quotation, perhaps
 LISTING = re.compile(FENCE + r" *(?:py|python|python3)\s+(?:file|name)=", re.I)
 OPEN_HTML = re.compile(r"[ \t>*+\d.)-]*<(?:!--(?!.*-->)|\?(?!.*\?>)|!\[(?!.*\]\]>)|![a-z](?!.*>)|"
                        r"(?:script|pre|style|textarea)\b(?!.*</(?:script|pre|style|textarea)>))",
@@ -146,8 +146,10 @@ def find_listings(chapter: str, text: str) -> tuple[list[Listing], list[tuple[in
     wrong = [(whole.count("\n", 0, at.start()) + 1, "bytes that are not UTF-8; save the file as "
               "UTF-8") for at in re.finditer("[\udc80-\udcff]", whole)][:1]
     move = "a listing begins with ```python at the left margin, inside no other block; write it so"
+    row, at = 1, 0
     for block in BLOCK.finditer(whole):
-        row, inset = whole.count("\n", 0, block.start()) + 1, block["inset"]
+        row, at = row + whole.count("\n", at, block.start()), block.start()
+        inset = block["inset"]
         code = (block["code"] or "").split("\n")[:-1]
         language, info = (*(block["info"] or "").split(None, 1), "", "")[:2]
         if block["colons"]:
@@ -197,9 +199,9 @@ def read_head(code: str, docstring: bool, chapter: str = "", row: int = 0) -> tu
     doc = match[0].count("\n") if match else 0
     block = IMPORTS.match(code, match.end() if match else 0)[0]
     try:
-        imports = [Line(f"{ast.unparse(node).partition('import ')[0]}import {ast.unparse(name)}",
-                        chapter, row + doc + node.lineno)
-                   for node in ast.parse(block).body for name in node.names]
+        imports = [Line(f"{before}import {ast.unparse(name)}", chapter, row + doc + node.lineno)
+                   for node in ast.parse(block).body
+                   for before in [ast.unparse(node).partition("import ")[0]] for name in node.names]
     except (SyntaxError, ValueError, RecursionError, MemoryError):
         return doc, doc, []
     return doc, doc + block.count("\n"), imports

@@ -356,6 +356,21 @@ def test_other_builders_show_plain_listings(sources, built):
     assert "sweep every state" in "".join(path.read_text() for path in latex)
 
 
+def test_a_listing_that_only_one_of_the_two_sees_is_a_warning(tmp_path):
+    conf = CONF + 'myst_enable_extensions = ["dollarmath"]\n'
+    hidden = "# Hidden\n\n$$\nx\n" + MORE + "$$\n"
+    shown = "# Shown\n\n```{include} part.txt\n```\n"
+    sources = Sources(tmp_path, conf, hidden=hidden, shown=shown)
+    (tmp_path / "book/part.txt").write_text(MORE)
+    result = sources.build()
+    assert result.status != 0
+    told = result.warnings.splitlines()
+    assert any("book/hidden.md:6: " in x and "does not show this listing" in x for x in told), told
+    assert any("book/shown.md:1: " in x and "does not see the listing with file=pack/words.py" in x
+               for x in told), told
+    assert len([x for x in told if "listing" in x]) == 2
+
+
 def test_mistakes_of_the_book_are_warnings_at_their_place(tmp_path):
     sources = Sources(tmp_path / "try", wrong=WRONG)
     result = sources.build()

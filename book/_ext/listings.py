@@ -194,7 +194,6 @@ class PythonFence(SphinxDirective):
         """This fence among the chapter's listings: the next one that reads the same.
 
         Not by line: in a chapter with cells, MyST-NB's lines are off by the blank ones it drops.
-        A listing that is not found is a mistake, which `report_problems` has told.
         """
         try:
             info = tangle.read_info(self.arguments[0] if self.arguments else "")
@@ -210,6 +209,8 @@ class PythonFence(SphinxDirective):
             ):
                 seen.add(part.anchor)
                 return part
+        if info:
+            self.env.temp_data["unseen"] = self.arguments[0]
         return None
 
 
@@ -253,6 +254,24 @@ class ListingDomain(Domain):
 def report_problems(app: Sphinx) -> None:
     for problem in app.env.get_domain("listing").web.book.problems:
         log.warning("%s", problem.message, location=f"{problem.path}:{problem.row}")
+
+
+def report_differences(app: Sphinx, doctree: nodes.document) -> None:
+    """Warn where MyST, which knows more than CommonMark, and tangle.py see different listings.
+
+    Where a chapter's listings have problems of their own, these were told.
+    """
+    web = app.env.get_domain("listing").web
+    chapter, data = f"{app.env.docname}.md", app.env.temp_data
+    if any(problem.path == chapter for problem in web.book.problems):
+        return
+    for part in web.parts.get(app.env.docname, []):
+        if part.anchor not in data.get("listings", ()):
+            words = "Markdown does not show this listing; take it out of what is around it"
+            log.warning(words, location=f"{chapter}:{part.listing.line}")
+    if info := data.get("unseen"):
+        words = "tangle.py does not see the listing with %s; write it inside no other block"
+        log.warning(words, info, location=f"{chapter}:1")
 
 
 # ------------------------------------------------------------ writing a page
@@ -565,6 +584,7 @@ def setup(app: Sphinx) -> dict[str, Any]:
     app.add_post_transform(Weave)
     app.connect("config-inited", hide_origins_from_copies, priority=400)
     app.connect("builder-inited", report_problems)
+    app.connect("doctree-read", report_differences)
     app.connect("env-updated", relinked_pages)
     app.connect("html-collect-pages", file_pages)
     app.add_css_file("listings.css")

@@ -220,6 +220,38 @@ def test_a_chapter_that_is_a_link_stays_one(desk):
     assert real.read_text() == listing("x = 2")
 
 
+def fragments(number: int, last: str) -> str:
+    """A file of fragments, each in the one before."""
+    codes = [f"<<f{i}>>" for i in range(1, number)] + [last]
+    return listing("<<f0>>") + "".join(listing(code, f"name=f{i}") for i, code in enumerate(codes))
+
+
+HARD = {
+    "a long import": listing("from a import " + "b, " * 100_000 + "c"),
+    "a long word": listing("from " + "a" * 400_000),
+    "many fragments, one in another": fragments(3000, "x = 1"),
+    "a long cycle": fragments(3000, "<<f0>>"),
+    "many fragments": listing("\n".join(f"<<f{i}>>" for i in range(3000))) + "".join(
+        listing("x = 1", f"name=f{i}") for i in range(3000)),
+    "many fences": "````\n```\n````\n" * 50_000,
+    "a long fence": "`" * 400_000 + "\n" + "~" * 400_000,
+    "many colons": ":::\n" * 100_000,
+    "many tags": "<a\n" * 100_000 + "\n<pre\n\n" * 50_000,
+    "many comments": "<!--\n\n" * 100_000,
+    "many points": "- " * 200_000 + "```\n" + "1." * 200_000,
+    "many spaces": " " * 400_000 + "```\n" + listing("import a\n" + " " * 400_000 + "b"),
+    "many attributes": "```python " + "file=a/" * 60_000 + "\n```\n",
+}
+
+
+@pytest.mark.parametrize("text", HARD.values(), ids=HARD)
+def test_no_chapter_takes_long(desk, text):
+    desk.write(one=text)
+    start = time.perf_counter()
+    desk.run()
+    assert time.perf_counter() - start < 10
+
+
 def test_a_megabyte_listing(desk):
     code = "\n".join(f"x = {i % 7}  # {'long ' * 12}" for i in range(15_000))
     desk.write(one=listing(code))

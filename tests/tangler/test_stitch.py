@@ -157,6 +157,9 @@ REFUSED = {
     "a string that ends the fence": (
         "    total = 0\n", '    total = """\n```\n"""\n',
         "src/p/a.py:9: no one place near book/one.md:12"),
+    "a string that begins another file": (
+        "    total = 0\n", '    total = """\n```\n```python file=p/new.py\nx = 1\n"""\n',
+        "src/p/a.py:9: no one place near book/one.md:12"),
     "a line that looks like a reference": (
         "    total = 0\n", '    total = """\n    <<x>>\n    """\n',
         "book/one.md:13: after the edits in src/: <<x>> is not defined in this chapter;"),
