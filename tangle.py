@@ -104,10 +104,8 @@ ATTRIBUTE = re.compile(r"""(?<!\S)(?:file=((?:[\w-][\w.-]*/)*[\w-][\w.-]*\.py)|"
 DIRECTIVE = re.compile(r"\{(?!code|sourcecode|math|raw|literal)")  # one that holds Markdown
 FENCE = r"(?:[ \t>*+-]|\d+[.)])*(?:`{3,}+(?!.*`)|~{3,}+)"  # in a list or a quotation, perhaps
 LISTING = re.compile(FENCE + r" *(?:py|python|python3)\s+(?:file|name)=", re.I)
-OPEN_HTML = re.compile(r"[ \t>*+\d.)-]*<(?:!--(?!.*-->)|\?(?!.*\?>)|!\[(?!.*\]\]>)|![a-z](?!.*>)|"
-                       r"(?:script|pre|style|textarea)\b(?!.*</(?:script|pre|style|textarea)>))",
-                       re.I)
-BLOCK = re.compile(rf"""^(?:
+LONG_HTML = re.compile(r"[ \t>*+\d.)-]*<(?:[!?]|(?:script|pre|style|textarea)\b)", re.I)
+BLOCK = re.compile(rf"""^(?:  # fences; colons; a comment; other HTML; a fence behind something
     (?P<inset>\ *)(?P<mark>(?P<char>[`~])(?>(?P=char){{2,}}))(?!(?<=`).*`)(?P<info>.*)\n
         (?P<code>(?:(?!\ *(?P=mark)(?P=char)*[ \t]*$)(?:(?P=inset).*|[ \t]*)\n)*+)
         (?:(?P<end>(?P=inset)(?P=mark)(?P=char)*[ \t]*)$|(?s:.*))
@@ -121,6 +119,8 @@ BLOCK = re.compile(rf"""^(?:
 def split(text: str) -> list[str]:
     """A text's lines, whatever their ends, without a byte order mark."""
     return [row.rstrip("\r\n") for row in ROW.findall(text.removeprefix("\ufeff"))]
+
+
 def read_info(info: str) -> dict[str, str]:
     """The attributes after ```python: file=, name= or both; {} for an ordinary block."""
     found = ATTRIBUTE.findall(info)
@@ -142,11 +142,11 @@ def find_listings(chapter: str, text: str) -> tuple[list[Listing], list[tuple[in
     No more of Markdown is read than this needs: where it would take more to tell what a fence
     is, in a list or in HTML, a plainer form is asked for. So what is found is what Markdown finds.
     """
-    whole, listings, depth = "".join(f"{line}\n" for line in split(text)), [], 0  # of ::: blocks
+    whole = "".join(f"{line}\n" for line in split(text))
     wrong = [(whole.count("\n", 0, at.start()) + 1, "bytes that are not UTF-8; save the file as "
               "UTF-8") for at in re.finditer("[\udc80-\udcff]", whole)][:1]
     move = "a listing begins with ```python at the left margin, inside no other block; write it so"
-    row, at = 1, 0
+    listings, row, at, depth = [], 1, 0, 0  # the depth of MyST's ::: blocks
     for block in BLOCK.finditer(whole):
         row, at = row + whole.count("\n", at, block.start()), block.start()
         inset = block["inset"]
@@ -158,8 +158,8 @@ def find_listings(chapter: str, text: str) -> tuple[list[Listing], list[tuple[in
             for i, line in enumerate(block["html"].split("\n"), row):
                 if re.match(FENCE, line):
                     wrong.append((i, "this is inside HTML; write an empty line above it"))
-                elif OPEN_HTML.match(line):
-                    wrong.append((i, "HTML that an empty line does not end; write it in ```{raw} "
+                elif LONG_HTML.match(line):
+                    wrong.append((i, "HTML that an empty line may not end; write it in ```{raw} "
                                   "html, or a comment at the left margin, below an empty line"))
         elif LISTING.match(block[0]) and (depth or inset or language != "python"):
             wrong.append((row, move))
@@ -441,8 +441,7 @@ def placed(book: Book, file: str, i: int, j: int, new: list[str]) -> list[Edit]:
     start = next((n for n in range(i, 0, -1) if old[n - 1].strip()), 0)
     spots = [x._replace(row=x.row + 1) for x in owned or lines[:start] if x.row][-1:]
     spots += [seam for n, seam in book.seams[file] if start <= n <= j]
-    if not owned and i == j < len(old) and start < i and new[0].strip() and lines[j].row and (
-            indentation(new[0]) == indentation(old[j])):
+    if start < i == j < len(old) and indentation(new[0]) == indentation(old[j]) and lines[j].row:
         spots = [lines[j]]
     for x in spots:
         if not any(text[:x.indent].strip() for text in new):

@@ -12,7 +12,7 @@ CURE = ("; write file= and a path below src/ that ends in .py, or name=\"...\" w
         "or both")
 UNUSED = "fragment <<{0}>> is never used; write <<{0}>> where it belongs, or remove it"
 OPEN = "this fence is never closed; end it with a line {}, longer than any in it"
-LONG = ("HTML that an empty line does not end; write it in ```{raw} html, or a comment at the left "
+LONG = ("HTML that an empty line may not end; write it in ```{raw} html, or a comment at the left "
         "margin, below an empty line")
 MOVE = "a listing begins with ```python at the left margin, inside no other block; write it so"
 
@@ -107,6 +107,9 @@ MISTAKES = {
     "listing in a comment in a list": (
         {"one": "- <!--\n\n" + listing("x = 1")},
         ["book/one.md:1: " + LONG]),
+    "a comment below other HTML": (
+        {"one": "<b>\n<!--\n\n" + listing("x = 1") + "-->\n"},
+        ["book/one.md:2: " + LONG]),
     "fence behind a point": (
         {"one": "- ```text\n  x = 1\n  ```\n" + listing("x = 1")},
         ["book/one.md:1: a fence begins a line of its own; write it so",
