@@ -485,10 +485,10 @@ def unpick(book: Book, now: dict[str, list[str]]) -> tuple[Book, list[Problem]]:
     whole = assemble(apply(book.texts, edits))
     if whole.plain == book.plain | now:
         return whole, []
-    for file in [x for x in now if whole.plain.get(x) != now[x]] or now:
-        at = same(whole.plain.get(file, []), now[file])
+    hunks = {file: found for file, found in hunks.items() if found}
+    for file in [x for x in hunks if whole.plain.get(x) != now[x]] or hunks:
+        at, lines = same(whole.plain.get(file, []), now[file]), book.files[file]
         i, j, k, _ = max((x for x in hunks[file] if x[2] <= at), default=hunks[file][0])
-        lines = book.files[file]
         rows = [x for x in lines[i:j + 1] if x.row] or [nearest(lines, i)]
         near = dict.fromkeys(f"{x.chapter}:{x.row}" for x in rows[:1] + rows[-1:])
         problems.append(Problem(

@@ -21,6 +21,7 @@ STATEMENTS = [
     "x = 1", "y = x", "f()", "# a comment", "def f(x):\n    return x", "@f\ndef g():\n    pass", "",
     "class A:\n    y = 1\n\n    def f(self):\n        pass", "if x:\n    y = 2\nelse:\n    y = 3",
     's = """\ntext\n  more\n"""', "for x in y:\n\n    f(x)", "z = [\n    1,\n]"]
+FENCES = 's = """\n```\n```python file=p/b.py\n"""'  # to a chapter, the end of its listing
 IMPORTS = [
     "import os", "import sys, os", "from math import pi, tau", "from math import pi as PI",
     "from math import (\n    cos,\n    sin,\n)", "from p.b import x", "from p import b",
@@ -76,7 +77,7 @@ def edited(rng: Random, lines: list[str]) -> list[str]:
             case "remove":
                 del lines[at:at + rng.randint(1, 6)]
             case "add":
-                new = rng.choice(STATEMENTS).split("\n")
+                new = rng.choice([*STATEMENTS, FENCES]).split("\n")
                 lines[at:at] = [indent + line if line else "" for line in new]
             case "import" if imports:
                 lines[imports[-1]:imports[-1]] = [rng.choice(IMPORTS)]

@@ -183,6 +183,18 @@ def test_what_cannot_be_placed_is_refused_as_a_whole(desk, old, new, reason):
     assert desk.tree() == before
 
 
+def test_a_line_that_would_change_another_edited_file_is_refused(desk):
+    desk.write(one=listing("x = 1") + listing("y = 1", "file=p/b.py"))
+    desk.good()
+    desk.src().write_text(desk.read().replace("x = 1", 'x = """\n```\n```python file=p/b.py\n"""'))
+    desk.src("p/b.py").write_text(desk.read("p/b.py").replace("y = 1", "import os\n\ny = 1"))
+    before = desk.tree()
+    run = desk.run("stitch")
+    assert (run.status, run.err.partition(" gives")[0]) == (
+        1, "src/p/a.py:3: no one place near book/one.md:2")
+    assert desk.tree() == before
+
+
 def test_a_new_file_is_refused_with_the_cure(desk):
     desk.write(one=BOOK)
     desk.good()
