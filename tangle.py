@@ -111,7 +111,7 @@ BLOCK = re.compile(rf"""^(?:  # fences; colons; a comment; other HTML; a fence b
         (?:(?P<end>(?P=inset)(?P=mark)(?P=char)*[ \t]*)$|(?s:.*))
   | \ {{0,3}}(?P<colons>:{{3,}})(?P<words>.*)
   | (?=<!--)(?s:.*?)(?:-->.*|\Z)
-  | (?P<html>[ \t>*+\d.)-]*<[a-z/!?].*(?:\n.*\S.*)*+)
+  | (?P<html>[ \t>*+\d.)-]*<[a-z/!?].*(?:\n.*[^ \t\n].*)*+)
   | (?P<behind>\ *(?:[\t>]|[*+-][ \t]|\d+[.)][ \t])){FENCE}.*
   )$""", re.I | re.M | re.X)
 
