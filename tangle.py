@@ -121,15 +121,15 @@ def split(text: str) -> list[str]:
     return [row.rstrip("\r\n") for row in ROW.findall(text.removeprefix("\ufeff"))]
 
 
-def read_info(info: str) -> dict[str, str]:
-    """The attributes after ```python: file=, name= or both; {} for an ordinary block."""
-    found = ATTRIBUTE.findall(info)
-    given = {"file" if file else "name": file or "".join(name).strip() for file, *name in found}
-    rest = ATTRIBUTE.sub("", info).strip()
-    if rest or len(given) < len(found) or not all(given.values()):
+def read_info(info: str) -> tuple[str | None, str | None]:
+    """What is given after ```python: the file and the name; neither for an ordinary block."""
+    found, rest = ATTRIBUTE.findall(info), ATTRIBUTE.sub("", info).strip()
+    files = [file for file, *_ in found if file]
+    names = ["".join(name).strip() for file, *name in found if not file]
+    if rest or len(files) > 1 or len(names) > 1 or "" in names:
         raise ValueError(f"cannot read {rest or info!r}; write file= and a path below src/ that "
                          'ends in .py, or name="..." without < and >, or both')
-    return given
+    return next(iter(files), None), next(iter(names), None)
 
 
 def indentation(text: str) -> int:
@@ -172,8 +172,7 @@ def find_listings(chapter: str, text: str) -> tuple[list[Listing], list[tuple[in
             wrong += [(i, "a tab in the indentation; use spaces")
                       for i, line in enumerate(code, row + 1) if re.match(r" *\t", line)]
             try:
-                given = read_info(info)
-                file, name = given.get("file"), given.get("name")
+                file, name = read_info(info)
                 listings.append(Listing(chapter, row, file, name, code, *read_head(
                     block["code"], bool(file), chapter, row)))
             except ValueError as error:
@@ -455,11 +454,10 @@ def move_imports(book: Book, file: str, now: list[str]) -> Iterator[Edit]:
     A new one goes where something comes from the same module, or else where imports are at all.
     """
     parts = book.inside(file)
-    wanted = [line.text for line in read_head("\n".join([*now[1:], ""]), True)[-1]]
+    wanted = {line.text: 0 for line in read_head("\n".join([*now[1:], ""]), True)[-1]}
     had = {part: [line.text for line in part.imports] for part in parts}
     names = {part: [name for name in had[part] if name in wanted] for part in parts}
-    known = set(chain(*had.values()))
-    for name in dict.fromkeys(name for name in wanted if name not in known):
+    for name in [name for name in wanted if name not in chain(*had.values())]:
         home = max(parts, key=lambda part: (
             name.split()[1] in [line.split()[1] for line in had[part]], bool(had[part])))
         names[home].append(name)

@@ -204,12 +204,12 @@ class PythonFence(SphinxDirective):
             listing = part.listing
             if (
                 part.anchor not in seen
-                and (listing.file, listing.name) == (info.get("file"), info.get("name"))
+                and (listing.file, listing.name) == info
                 and without_blank_ends(listing.lines) == without_blank_ends(list(self.content))
             ):
                 seen.add(part.anchor)
                 return part
-        if info:
+        if any(info):
             self.env.temp_data["unseen"] = self.arguments[0]
         return None
 

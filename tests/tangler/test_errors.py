@@ -275,8 +275,8 @@ def test_a_read_only_file_is_left_alone(desk):
 
 
 def test_read_info_is_what_the_site_reads_too():
-    assert tangle.read_info('file=p/a.py name="to the end"') == {
-        "file": "p/a.py", "name": "to the end"}
-    assert tangle.read_info("") == {}
+    assert tangle.read_info('name="to the end" file=p/a.py') == ("p/a.py", "to the end")
+    assert tangle.read_info("name=end") == (None, "end")
+    assert tangle.read_info("") == (None, None)
     with pytest.raises(ValueError, match="write file= and a path below src/"):
         tangle.read_info("colour=red")
