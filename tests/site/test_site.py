@@ -142,6 +142,7 @@ MATHEMATICS_IS_SET = """
 def test_a_page_keeps_to_its_host_and_has_no_barriers(opened, path):
     page = opened(path, reduced_motion="reduce")  # colours change at once
     page.evaluate("document.querySelectorAll('details').forEach(fold => fold.open = true)")
+    assert page.evaluate("document.getAnimations().length") == 0
     themes = set()
     for _ in range(3):  # automatic, light and dark
         page.locator(".theme-switch-button:visible").first.evaluate("button => button.click()")
