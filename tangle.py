@@ -29,7 +29,7 @@ import warnings
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from functools import lru_cache, partial
-from itertools import chain, groupby, takewhile
+from itertools import groupby, takewhile
 from pathlib import Path, PurePosixPath
 from typing import NamedTuple
 
@@ -457,7 +457,8 @@ def move_imports(book: Book, file: str, now: list[str]) -> Iterator[Edit]:
     wanted = {line.text: 0 for line in read_head("\n".join([*now[1:], ""]), True)[-1]}
     had = {part: [line.text for line in part.imports] for part in parts}
     names = {part: [name for name in had[part] if name in wanted] for part in parts}
-    for name in [name for name in wanted if name not in chain(*had.values())]:
+    known = {name for mine in had.values() for name in mine}
+    for name in [name for name in wanted if name not in known]:
         home = max(parts, key=lambda part: (
             name.split()[1] in [line.split()[1] for line in had[part]], bool(had[part])))
         names[home].append(name)
