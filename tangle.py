@@ -405,8 +405,7 @@ def same(old: list, new: list) -> int:
 def changes(old: list[str], new: list[str]) -> list[list[int]]:
     """Where two texts differ: each [i, j, k, m] says that old[i:j] has become new[k:m].
 
-    What came is taken together with the blank lines above it rather than those below; where as
-    many lines came as went, each by itself.
+    Where as many lines came as went, each is taken by itself.
     """
     head, found = same(old, new), []
     tail = same(old[head:][::-1], new[head:][::-1])
@@ -418,10 +417,7 @@ def changes(old: list[str], new: list[str]) -> list[list[int]]:
             found += [[i + n, i + n + 1, k + n, k + n + 1] for n in range(j - i)
                       if old[i + n] != new[k + n]]
         elif tag != "equal":
-            slide = 0
-            while i == j and slide < i and new[m - 1 - slide] == old[i - 1 - slide] == "":
-                slide += 1
-            found.append([i - slide, j - slide, k - slide, m - slide])
+            found.append([i, j, k, m])
     return found
 
 
@@ -430,7 +426,7 @@ def placed(book: Book, file: str, i: int, j: int, new: list[str]) -> list[Edit]:
 
     Lines stand in for those that they replace. New ones go behind the line above them, or where
     a listing ends or begins there, to the first place that is indented no deeper than they are;
-    but to the line below, if only from that above an empty line parts them.
+    but to the line below, if imports are above, or only from what is above a blank line parts them.
     """
     lines, old = book.files[file], book.plain[file]
     owned = [x for x in lines[i:j] if x.row]
@@ -438,6 +434,9 @@ def placed(book: Book, file: str, i: int, j: int, new: list[str]) -> list[Edit]:
     if not new or len({x.part for x in owned}) > 1:
         return [] if new else gone
     start = next((n for n in range(i, 0, -1) if old[n - 1].strip()), 0)
+    if i == j and start and not lines[start - 1].all:  # with the blank lines above, but not imports
+        blanks = same(old[start:i][::-1], new[::-1])
+        i, j, new = i - blanks, j - blanks, new[len(new) - blanks:] + new[:len(new) - blanks]
     spots = [x._replace(row=x.row + 1) for x in owned or lines[:start] if x.row][-1:]
     spots += [seam for n, seam in book.seams[file] if start <= n <= j]
     if start < i == j < len(old) and indentation(new[0]) == indentation(old[j]) and lines[j].row:

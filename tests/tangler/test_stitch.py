@@ -95,6 +95,16 @@ def test_unless_only_the_later_one_gives_the_file_back(desk):
     assert "python file=p/a.py\n# about y\ny = 1" in desk.chapter().read_text()
 
 
+def test_a_function_below_the_imports_goes_below_them_in_whatever_order_they_are(desk):
+    code = '"""About a."""\n\nfrom math import pi\nimport os\n\n\n{}def f():\n    return os, pi'
+    desk.write(one=listing(code.format("")))
+    desk.good()
+    new = "def new():\n    pass\n\n\n"
+    desk.src().write_text(desk.read().replace("def f", f"{new}def f"))
+    desk.good("stitch")
+    assert desk.chapter().read_text() == listing(code.format(new))
+
+
 def test_what_follows_a_nested_listing_goes_after_its_reference(desk):
     desk.write(one=listing("def f(x):\n    <<body>>") + listing("return x", "name=body")
                + listing("def g(x):\n    return 1"))
