@@ -371,6 +371,28 @@ def test_a_listing_that_only_one_of_the_two_sees_is_a_warning(tmp_path):
     assert len([x for x in told if "listing" in x]) == 2
 
 
+SAVED = """
+def save(app, env, docs):
+    path = app.srcdir / "book/first.md"
+    path.write_text(path.read_text().replace("print(values)", "print(values, 1)"))
+
+
+def setup(app):
+    app.connect("env-before-read-docs", save)
+"""
+
+
+def test_a_chapter_that_is_saved_during_a_build_is_read_again(tmp_path):
+    sources = Sources(tmp_path, CONF, first=FIRST)
+    (tmp_path / "conf.py").write_text(CONF + SAVED)
+    assert sources.build().status == 0
+    (tmp_path / "conf.py").write_text(CONF)
+    again = sources.build()
+    assert again.status == 0
+    code = listing(page(again.out, "book/first"), "listing-sweep-every-state-2").code
+    assert "print(values, 1)" in code
+
+
 def test_mistakes_of_the_book_are_warnings_at_their_place(tmp_path):
     sources = Sources(tmp_path / "try", wrong=WRONG)
     result = sources.build()

@@ -263,6 +263,9 @@ def report_differences(app: Sphinx, doctree: nodes.document) -> None:
     """
     web = app.env.get_domain("listing").web
     chapter, data = f"{app.env.docname}.md", app.env.temp_data
+    if tangle.on_disk(Path(app.srcdir) / chapter) != web.book.texts.get(chapter):
+        app.env.note_reread()  # it was saved during this build: the next one reads it again
+        return
     if any(problem.path == chapter for problem in web.book.problems):
         return
     for part in web.parts.get(app.env.docname, []):
