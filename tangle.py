@@ -477,13 +477,12 @@ def unpick(book: Book, now: dict[str, list[str]]) -> tuple[Book, list[Problem]]:
     """
     moves = [edit for file in now for edit in move_imports(book, file, now[file])]
     book, problems = assemble(apply(book.texts, moves)), []
-    hunks = {file: changes(book.plain[file], now[file]) for file in now}
-    edits = [edit for file in now for i, j, k, m in hunks[file]
+    hunks = {file: found for file in now if (found := changes(book.plain[file], now[file]))}
+    edits = [edit for file in hunks for i, j, k, m in hunks[file]
              for edit in placed(book, file, i, j, now[file][k:m])]
     whole = assemble(apply(book.texts, edits))
     if whole.plain == book.plain | now:
         return whole, []
-    hunks = {file: found for file, found in hunks.items() if found}
     for file in [x for x in hunks if whole.plain.get(x) != now[x]] or hunks:
         at, lines = same(whole.plain.get(file, []), now[file]), book.files[file]
         i, j, k, _ = max((x for x in hunks[file] if x[2] <= at), default=hunks[file][0])
@@ -758,17 +757,16 @@ def where(root: Path, place: str) -> None:
     if match is None:
         raise Refused(f"{place}: expected FILE:LINE, such as book/1957-bellman.md:120")
     book, number, column = sound(root), int(match[2]), int(match[3] or 0)
-    files = {f"src/{file}": file for file in book.files}
-    paths = os.path.relpath(match[1], root), match[1], f"src/{match[1]}"  # as the caller sees it
-    path = next((x for x in paths if x in book.texts or x in files), None)
+    paths = os.path.relpath(match[1], root), match[1]  # as the caller sees it, or the book
+    path = next((x for x in paths if x in book.texts or x.removeprefix("src/") in book.files), None)
     if path is None:
         raise Refused(f"{match[1]} is neither a chapter nor a tangled file")
-    if path in files:
-        lines = on_this_side(root, book, files[path])[max(0, number - 1):number]
-        found = [(x.chapter, x.row, -x.indent) for x in lines if x.row]
-    else:
+    if path in book.texts:
         found = [(f"src/{file}", i, x.indent) for file, lines in book.files.items()
                  for i, x in enumerate(lines, 1) if (path, number) in [(x.chapter, x.row), *x.all]]
+    else:
+        lines = on_this_side(root, book, path.removeprefix("src/"))[max(0, number - 1):number]
+        found = [(x.chapter, x.row, -x.indent) for x in lines if x.row]
     for target, row, shift in found:
         print(f"{target}:{row}" + (f":{max(1, column + shift)}" if column else ""))
     if not found:

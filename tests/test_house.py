@@ -81,6 +81,15 @@ def test_src_is_what_the_chapters_say(capsys):
     assert tangle.main(["check"]) == 0, capsys.readouterr().out
 
 
+def test_the_places_that_our_pages_ask_for_have_another_side(capsys):
+    pages = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *(ROOT / name for name in BOOK.texts)]
+    places = {(page.name, place) for page in pages
+              for place in re.findall(r"where (\S+:\d+)", page.read_text())}
+    assert len(places) > 1
+    for page, place in places:
+        assert tangle.main(["where", place]) == 0, (page, capsys.readouterr().err)
+
+
 def test_code_fits_the_page():
     wide = []
     for listing in BOOK.listings:
