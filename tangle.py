@@ -485,13 +485,15 @@ def unpick(book: Book, now: dict[str, list[str]]) -> tuple[Book, list[Problem]]:
         return whole, []
     for file in [x for x in hunks if whole.plain.get(x) != now[x]] or hunks:
         at, lines = same(whole.plain.get(file, []), now[file]), book.files[file]
-        i, j, k, _ = max((x for x in hunks[file] if x[2] <= at), default=hunks[file][0])
+        fences = [x for x in hunks[file] if any(re.match(FENCE, y) for y in now[file][x[2]:x[3]])]
+        i, j, k, _ = max((x for x in fences or hunks[file] if x[2] <= at),
+                         default=(fences or hunks[file])[0])
         rows = [x for x in lines[i:j + 1] if x.row] or [nearest(lines, i)]
         near = dict.fromkeys(f"{x.chapter}:{x.row}" for x in rows[:1] + rows[-1:])
         problems.append(Problem(
             f"src/{file}", k + 1, f"no one place near {' and '.join(near)} gives this back "
-            "(the first line, the order of imports and blank lines between listings are "
-            "the tangler's); make the change there"))
+            "(the first line, the order of imports and blank lines between listings are the "
+            "tangler's, and a line of ticks ends a listing); make the change there"))
     return book, problems
 
 

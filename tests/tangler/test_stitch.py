@@ -193,6 +193,17 @@ def test_what_cannot_be_placed_is_refused_as_a_whole(desk, old, new, reason):
     assert desk.tree() == before
 
 
+def test_of_several_edits_the_one_with_a_fence_is_told(desk):
+    desk.write(one=BOOK)
+    desk.good()
+    edited = desk.read().replace("total = 0", "total = 1").replace(
+        "    return pi", '    """\n    ```\n    """\n    return pi')
+    desk.src().write_text(edited)
+    run = desk.run("stitch")
+    assert (run.status, run.err.partition(" gives")[0]) == (
+        1, "src/p/a.py:17: no one place near book/one.md:36")
+
+
 def test_a_line_that_would_change_another_edited_file_is_refused(desk):
     desk.write(one=listing("x = 1") + listing("y = 1", "file=p/b.py"))
     desk.good()
