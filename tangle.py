@@ -104,15 +104,16 @@ ATTRIBUTE = re.compile(r"""(?<!\S)(?:file=((?:[\w-][\w.-]*/)*[\w-][\w.-]*\.py)|"
 DIRECTIVE = re.compile(r"\{(?!code|sourcecode|math|raw|literal)")  # one that holds Markdown
 FENCE = r"(?:[ \t>*+-]|\d+[.)])*(?:`{3,}+(?!.*`)|~{3,}+)"  # in a list or a quotation, perhaps
 LISTING = re.compile(FENCE + r" *(?:py|python|python3)\s+(?:file|name)=", re.I)
-LONG_HTML = re.compile(r"[ \t>*+\d.)-]*<(?:[!?]|(?:script|pre|style|textarea)\b)", re.I)
-BLOCK = re.compile(rf"""^(?:  # fences; colons; a comment; other HTML; a fence behind something
+HTML = r"[ \t>*+\d.)-]*<"
+LONG_HTML = re.compile(HTML + r"(?:[!?]|(?:script|pre|style|textarea)\b)", re.I)
+BLOCK = re.compile(rf"""^(?:  # a fence, to its end, or if it has none, to that of the chapter
     (?P<inset>\ *)(?P<mark>(?P<char>[`~])(?>(?P=char){{2,}}))(?!(?<=`).*`)(?P<info>.*)\n
         (?P<code>(?:(?!\ *(?P=mark)(?P=char)*[ \t]*$)(?:(?P=inset).*|[ \t]*)\n)*+)
         (?:(?P<end>(?P=inset)(?P=mark)(?P=char)*[ \t]*)$|(?s:.*))
-  | \ {{0,3}}(?P<colons>:{{3,}})(?P<words>.*)
-  | (?=<!--)(?s:.*?)(?:-->.*|\Z)
-  | (?P<html>[ \t>*+\d.)-]*<[a-z/!?].*(?:\n.*[^ \t\n].*)*+)
-  | (?P<behind>\ *(?:[\t>]|[*+-][ \t]|\d+[.)][ \t])){FENCE}.*
+  | \ {{0,3}}(?P<colons>:{{3,}})(?P<words>.*)  # MyST's
+  | (?=<!--)(?s:.*?)(?:-->.*|\Z)  # a comment
+  | (?P<html>{HTML}[a-z/!?].*(?:\n.*[^ \t\n].*)*+)  # to an empty line
+  | (?P<behind>\ *(?:[\t>]|[*+-][ \t]|\d+[.)][ \t])){FENCE}.*  # a fence behind something
   )$""", re.I | re.M | re.X)
 
 
@@ -167,7 +168,7 @@ def find_listings(chapter: str, text: str) -> tuple[list[Listing], list[tuple[in
             wrong.append((row, "a fence begins a line of its own; write it so"))
         elif block["mark"] and not block["end"]:
             wrong.append((row, "this fence is never closed; end it with a line "
-                          f"{inset}{block['mark']}, longer than any in it"))
+                          f"{inset}{block['mark']}; one that holds another must be longer"))
         elif language == "python" and info and not inset:
             wrong += [(i, "a tab in the indentation; use spaces")
                       for i, line in enumerate(code, row + 1) if re.match(r" *\t", line)]

@@ -11,7 +11,7 @@ import tangle
 CURE = ("; write file= and a path below src/ that ends in .py, or name=\"...\" without < and >, "
         "or both")
 UNUSED = "fragment <<{0}>> is never used; write <<{0}>> where it belongs, or remove it"
-OPEN = "this fence is never closed; end it with a line {}, longer than any in it"
+OPEN = "this fence is never closed; end it with a line {}; one that holds another must be longer"
 LONG = ("HTML that an empty line may not end; write it in ```{raw} html, or a comment at the left "
         "margin, below an empty line")
 MOVE = "a listing begins with ```python at the left margin, inside no other block; write it so"
